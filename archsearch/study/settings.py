@@ -1,0 +1,183 @@
+"""The parts of a study whose fields are fixed: training, data, execution, tracking, budget.
+
+Every field of `TrainingSettings` and `DataSettings` is a leaf that a study may fix, sweep or search.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+AUGMENTATION_STEPS = ("crop", "flip", "cutout", "erase")
+
+
+class Settings(BaseModel):
+    """A frozen group of settings that refuses unknown keys and does not convert between types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class TrainingSettings(Settings):
+    """How one network is trained.
+
+    Attributes:
+        epochs: Passes over the training images.
+        batch_size: Images a step, over all devices together.
+        optimizer: ``sgd`` (with `momentum` and `nesterov`), ``adam`` or ``adamw``.
+        learning_rate: The largest rate of the schedule.
+        momentum: Momentum of sgd; the first beta of adam and adamw.
+        nesterov: Nesterov momentum, sgd only.
+        weight_decay: L2 penalty (sgd, adam) or decoupled decay (adamw).
+        schedule: ``one_cycle``, ``cosine``, ``multi_step`` or ``constant``.
+        milestones: multi_step: when to multiply the rate by `gamma`, as fractions of the training.
+        gamma: multi_step: the factor.
+        warmup_epochs: Epochs of linear warm-up before the schedule (none for one_cycle, which has its own).
+        label_smoothing: Share of the target that is spread over all classes.
+        gradient_clip: Largest gradient norm; 0 leaves gradients alone.
+        precision: ``auto`` (decided once for the whole study), ``32`` or ``bf16``.
+        augmentation: ``none``, or steps joined by underscores: ``crop``, ``flip``, ``cutout``, ``erase``.
+        crop_padding: Pixels padded before the random crop; 0 means an eighth of the image's side.
+        cutout_size: Side of the cutout square in pixels; 0 means half of the image's side.
+    """
+
+    epochs: Count = 10
+    batch_size: Count = 128
+    optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
+    learning_rate: Positive = 0.1
+    momentum: Fraction = 0.9
+    nesterov: bool = False
+    weight_decay: NotNegative = 1e-4
+    schedule: Literal["one_cycle", "cosine", "multi_step", "constant"] = "one_cycle"
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.75)
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+    warmup_epochs: NotNegative = 0
+    label_smoothing: Fraction = 0
+    gradient_clip: NotNegative = 0
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    augmentation: str = "none"
+    crop_padding: Annotated[int, Field(ge=0)] = 0
+    cutout_size: Annotated[int, Field(ge=0)] = 0
+
+    @field_validator("milestones", mode="before")
+    @classmethod
+    def _list_to_tuple(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _number_to_name(cls, value: object) -> object:
+        return "32" if value == 32 and not isinstance(value, bool) else value
+
+    @field_validator("augmentation")
+    @classmethod
+    def _known_steps(cls, value: str) -> str:
+        steps = value.split("_")
+        if value != "none" and (len(set(steps)) < len(steps) or not set(steps) <= set(AUGMENTATION_STEPS)):
+            known = ", ".join(AUGMENTATION_STEPS)
+            raise ValueError(f"must be none, or some of {known} joined by underscores")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.schedule == "one_cycle" and self.warmup_epochs:
+            raise ValueError("warmup_epochs must be 0 with one_cycle, which warms up by itself")
+        if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
+            raise ValueError("nesterov needs optimizer: sgd and a momentum above 0")
+        return self
+
+    @property
+    def augmentation_steps(self) -> tuple[str, ...]:
+        """The steps of `augmentation`, in the order in which they are applied."""
+        return tuple(step for step in AUGMENTATION_STEPS if step in self.augmentation.split("_"))
+
+
+class DataSettings(Settings):
+    """Where the images come from and how they are split.
+
+    Attributes:
+        name: A source: digits, fashion_mnist, mnist, cifar10, cifar100, image_folder, arrays, synthetic,
+            or one of a plugin.
+        root: Folder (or .npz file for arrays) that holds the data.
+        val_frac: Share of the training images set aside for validation, where the source has no own set.
+        test_frac: Share of all images set aside for the test, where the source has no own set.
+        split_seed: Seed of these splits; the same for every trial, whatever its own seed.
+        train_limit: Use only so many training images (stratified, chosen by `split_seed`); 0 uses all.
+        image_size: image_folder: images are resized to this side, in pixels.
+        download: Whether a missing public data set may be downloaded.
+        samples: synthetic: number of images in all.
+        classes: synthetic: number of classes.
+        channels: synthetic: channels of an image.
+        noise: synthetic: standard deviation of the noise on the class pattern.
+    """
+
+    name: str = "digits"
+    root: str = ""
+    val_frac: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    test_frac: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    train_limit: Annotated[int, Field(ge=0)] = 0
+    image_size: Annotated[int, Field(ge=1, le=1024)] = 32
+    download: bool = True
+    samples: Annotated[int, Field(ge=20, le=1_000_000)] = 1000
+    classes: Annotated[int, Field(ge=2, le=1000)] = 10
+    channels: Annotated[int, Field(ge=1, le=16)] = 3
+    noise: NotNegative = 0.5
+
+
+class ExecutionSettings(Settings):
+    """Where trials run; may change between two runs of a study.
+
+    Attributes:
+        executor: ``local`` (worker processes) or ``inline`` (this process, one job after the other).
+        workers: Worker processes; ``auto`` is one a core on a CPU, one a device on GPUs.
+        devices_per_trial: Devices that train one replicate together.
+        retries: How often a replicate is tried again after its worker died.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    """
+
+    executor: Literal["local", "inline"] = "local"
+    workers: Literal["auto"] | Count = "auto"
+    devices_per_trial: Literal[1] = 1
+    retries: Annotated[int, Field(ge=0, le=100)] = 2
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+
+
+class TrackingSettings(Settings):
+    """Where results are shown; may change between two runs of a study.
+
+    Attributes:
+        uri: MLflow tracking URI; empty takes MLFLOW_TRACKING_URI, else ``sqlite:///mlflow.db``.
+        enabled: False leaves MLflow out.
+    """
+
+    uri: str = ""
+    enabled: bool = True
+
+
+class BudgetSettings(Settings):
+    """What may be spent in all; a study starts no trial beyond it.
+
+    Attributes:
+        hours: Wall-clock hours of all sessions together.
+        epochs: Epochs trained, over all replicates.
+        macs: Multiply-accumulates of the forward passes over training images.
+    """
+
+    hours: Positive | None = None
+    epochs: Count | None = None
+    macs: Positive | None = None
+
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a study of this name keeps inside its run folder: letters, digits, ``.``, ``_`` and ``-``."""
+    return _NAME.fullmatch(name) is not None

@@ -1,0 +1,87 @@
+"""What goes into a training and what comes out of it, as plain values that travel between processes.
+
+A `Job` holds everything that is needed to train one replicate, and nothing else. An `EpochReport` goes up
+after each epoch; the `Result` ends the replicate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from archsearch.architecture import Architecture
+from archsearch.study.settings import DataSettings, TrainingSettings
+
+Outcome = Literal["complete", "stopped", "failed", "lost"]
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The arithmetic shared by all trials of a study, decided once, so that depths compare fairly.
+
+    Attributes:
+        precision: ``32`` or ``bf16`` (autocast).
+        channels_last: Whether images and convolutions use the channels-last memory format.
+        threads: Threads of one worker on a CPU.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        reason: Why these were chosen, one sentence.
+    """
+
+    precision: Literal["32", "bf16"] = "32"
+    channels_last: bool = False
+    threads: int = 1
+    device: Literal["cpu", "cuda", "mps"] = "cpu"
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A replicate on its way to a worker.
+
+    Attributes:
+        trial: Number of the trial, unique within its study.
+        seed: Seed of initialisation, order of the images and augmentation.
+        measures: Measures beyond the usual ones: ``val_macro_f1``, ``latency_ms``, ``val_<metric of a plugin>``.
+        weights_path: Where the trained weights are saved (safetensors); None saves none.
+        plugins: Packages whose blocks, data sources and metrics may be loaded.
+    """
+
+    trial: int
+    seed: int
+    architecture: Architecture
+    training: TrainingSettings
+    data: DataSettings
+    compute: Compute
+    measures: tuple[str, ...] = ()
+    weights_path: str | None = None
+    plugins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What one epoch (counted from 0) showed: losses, accuracies as fractions, images per second."""
+
+    trial: int
+    seed: int
+    epoch: int
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a replicate ended.
+
+    Attributes:
+        outcome: ``complete``; ``stopped`` on request; ``failed`` (not a number, out of memory, an error:
+            see `reason`); ``lost`` with its worker, to be tried again.
+        reason: Why, where the outcome is not ``complete``.
+        epochs: Epochs finished.
+        metrics: Measures at the end; empty where it did not come to that.
+    """
+
+    trial: int
+    seed: int
+    outcome: Outcome
+    reason: str
+    epochs: int
+    metrics: dict[str, float]
