@@ -155,10 +155,12 @@ class TrackingSettings(Settings):
     Attributes:
         uri: MLflow tracking URI; empty takes MLFLOW_TRACKING_URI, else ``sqlite:///mlflow.db``.
         enabled: False leaves MLflow out.
+        optuna: URL of an Optuna storage that finished trials are copied to, for other tools; empty: none.
     """
 
     uri: str = ""
     enabled: bool = True
+    optuna: str = ""
 
 
 class BudgetSettings(Settings):
