@@ -1,0 +1,125 @@
+"""What a journal says, as frozen values: the study, its trials, their replicates.
+
+The mappings are plain dictionaries, so that they go through JSON and pickle as they are; nobody writes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Metrics = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ReplicateHistory:
+    """A trial trained once under one seed.
+
+    Attributes:
+        attempts: How often it was started; above 1 after a crash.
+        epochs: Metrics of each epoch of the latest attempt, from epoch 0.
+        epoch_times: When each of them was reported, Unix seconds.
+        outcome: complete, stopped, failed or lost; None while it is under way.
+        metrics: Measures at the end.
+        test: Measures on the test set, where the study reports them.
+        started: When the latest attempt started.
+        finished: When the outcome was recorded.
+    """
+
+    seed: int
+    attempts: int = 0
+    epochs: tuple[Metrics, ...] = ()
+    epoch_times: tuple[float, ...] = ()
+    outcome: str | None = None
+    reason: str = ""
+    metrics: Metrics = field(default_factory=dict)
+    test: Metrics = field(default_factory=dict)
+    started: float | None = None
+    finished: float | None = None
+
+
+@dataclass(frozen=True)
+class TrialHistory:
+    """One set of sampled values in one cell.
+
+    Attributes:
+        created: When it was recorded, Unix seconds.
+        phase: search, sweep, confirm or include.
+        cell: Swept values of its cell, by dotted path.
+        values: Sampled values, by dotted path.
+        parameters: Of the network; None where it could not be counted.
+        optuna: What the sampler must remember of it.
+        outcome: complete, pruned, repeated, infeasible or failed; None while it is under way.
+        objective_values: In the order of the study's objectives; None where there is no value.
+        metrics: Means over its replicates.
+        repeated_of: Number of the trial whose value a repeated one took over.
+        told: When the outcome was recorded.
+        replicates: By seed.
+    """
+
+    number: int
+    created: float
+    name: str
+    phase: str
+    cell: Mapping[str, Any]
+    values: Mapping[str, Any]
+    architecture: Mapping[str, Any]
+    architecture_id: str
+    training: Mapping[str, Any]
+    data: Mapping[str, Any]
+    requested_depth: int | None
+    dropped: tuple[str, ...]
+    parameters: int | None
+    macs: int | None
+    activation_mib: float | None
+    seeds: tuple[int, ...]
+    optuna: Mapping[str, Any] | None
+    outcome: str | None = None
+    reason: str = ""
+    objective_values: tuple[float, ...] | None = None
+    metrics: Metrics = field(default_factory=dict)
+    repeated_of: int | None = None
+    told: float | None = None
+    replicates: Mapping[int, ReplicateHistory] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SessionHistory:
+    """One run of the conductor.
+
+    Attributes:
+        fields: pid, host, executor, slots, device.
+        started: Unix seconds.
+        ended: Time of its last record so far.
+        interrupted: Why it ended early; None where it did not, or died without a word.
+    """
+
+    fields: Mapping[str, Any]
+    started: float
+    ended: float
+    interrupted: str | None = None
+
+    @property
+    def hours(self) -> float:
+        """How long it lasted."""
+        return (self.ended - self.started) / 3600
+
+
+@dataclass(frozen=True)
+class StudyHistory:
+    """All that a journal says.
+
+    Attributes:
+        header: Fields of the ``study`` record; empty before there is one.
+        created: When the study began, Unix seconds.
+        compute: Fields of the latest ``compute`` record.
+        finished: Why the study counts as complete; None while something is left to do.
+    """
+
+    header: Mapping[str, Any] = field(default_factory=dict)
+    created: float | None = None
+    compute: Mapping[str, Any] | None = None
+    trials: Mapping[int, TrialHistory] = field(default_factory=dict)
+    sessions: tuple[SessionHistory, ...] = ()
+    finished: str | None = None

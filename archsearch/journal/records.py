@@ -1,0 +1,83 @@
+"""One line of the journal: a numbered record in JSON behind its checksum.
+
+::
+
+    9c1f05a2 {"n":1,"t":1760000000.25,"kind":"study","version":1,"name":"depth"}
+
+A number that JSON cannot hold (a loss that became NaN or infinite) is written as ``{"$float": "nan"}``,
+``"inf"`` or ``"-inf"`` and read back as the float it was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+VERSION = 1
+"""Version of the journal's format, held by its first record."""
+
+_OWN_KEYS = ("n", "t", "kind")
+
+
+class BrokenLineError(ValueError):
+    """A line that is not a whole record; its text says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One thing that happened.
+
+    Attributes:
+        number: Its line in the journal, from 1.
+        time: Unix time in seconds; never earlier than the record before.
+        kind: What happened: ``study``, ``trial``, ``epoch``, …
+        fields: The rest, as JSON gives it back: lists for tuples, strings as keys.
+    """
+
+    number: int
+    time: float
+    kind: str
+    fields: dict[str, Any]
+
+
+def encode_record(record: Record) -> bytes:
+    """Return the line of a record, with its newline."""
+    assert not set(_OWN_KEYS) & set(record.fields), f"reserved keys in {sorted(record.fields)}"
+    entries = {"n": record.number, "t": record.time, "kind": record.kind, **record.fields}
+    text = json.dumps(_jsonable(entries), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    body = text.encode("utf-8", "backslashreplace")
+    return b"%08x %s\n" % (zlib.crc32(body), body)
+
+
+def decode_record(line: bytes) -> Record:
+    """Read one line, without its newline.
+
+    Raises:
+        BrokenLineError: It does not match its checksum, or is no record.
+    """
+    checksum, space, body = line[:8], line[8:9], line[9:]
+    if space != b" " or checksum != b"%08x" % zlib.crc32(body):
+        raise BrokenLineError("the record does not match its checksum")
+    try:
+        entries = json.loads(body, object_hook=_restore_float)
+        number, time, kind = (entries.pop(key) for key in _OWN_KEYS)
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise BrokenLineError(f"the line is not a record ({error})") from error
+    return Record(int(number), float(time), str(kind), entries)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"$float": str(float(value))}
+    return value
+
+
+def _restore_float(entries: dict[str, Any]) -> Any:
+    return float(entries["$float"]) if entries.keys() == {"$float"} else entries

@@ -1,0 +1,174 @@
+"""Records, one after the other, into the history that they tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from archsearch.errors import JournalError
+from archsearch.journal.history import ReplicateHistory, SessionHistory, StudyHistory, TrialHistory
+from archsearch.journal.records import Record
+
+
+def replay(records: Iterable[Record]) -> StudyHistory:
+    """Return what some records tell, from a journal's first to any later one.
+
+    Kinds and fields that this version does not know are passed over.
+
+    Raises:
+        JournalError: A record speaks of a trial that no earlier one described, or lacks a field.
+    """
+    replay = Replay()
+    for record in records:
+        replay.add(record)
+    return replay.history()
+
+
+class Replay:
+    """Builds a history record by record, for those who follow a journal that still grows."""
+
+    def __init__(self) -> None:
+        self._study = StudyHistory()
+        self._trials: dict[int, TrialHistory] = {}
+        self._sessions: list[SessionHistory] = []
+        self._steps: dict[str, Callable[[Record], None]] = {
+            "study": self._begin_study,
+            "session": self._begin_session,
+            "compute": self._decide_compute,
+            "trial": self._describe_trial,
+            "started": self._start_replicate,
+            "epoch": self._add_epoch,
+            "replicate": self._end_replicate,
+            "told": self._tell,
+            "test": self._add_test,
+            "finished": self._finish,
+            "interrupted": self._interrupt,
+        }
+
+    @property
+    def trials(self) -> Mapping[int, TrialHistory]:
+        """The trials so far; changes as records are added."""
+        return self._trials
+
+    def add(self, record: Record) -> None:
+        """Take one more record into account.
+
+        Raises:
+            JournalError: It speaks of a trial that no earlier one described, or lacks a field.
+        """
+        step = self._steps.get(record.kind)
+        if step is not None:
+            try:
+                step(record)
+            except KeyError as error:
+                raise JournalError(
+                    f"journal, line {record.number}: the {record.kind} record has no {error}, "
+                    "or nothing before it does. Use the version of archsearch that wrote the journal."
+                ) from error
+        if self._sessions:
+            self._sessions[-1] = replace(self._sessions[-1], ended=record.time)
+
+    def history(self) -> StudyHistory:
+        """Return the history so far, which later records do not change."""
+        return replace(self._study, trials=dict(self._trials), sessions=tuple(self._sessions))
+
+    def _begin_study(self, record: Record) -> None:
+        self._study = replace(self._study, header=record.fields, created=record.time)
+
+    def _begin_session(self, record: Record) -> None:
+        # A study that is run again may have grown: whether it is finished is for this session to say.
+        self._study = replace(self._study, finished=None)
+        self._sessions.append(SessionHistory(record.fields, record.time, record.time))
+
+    def _decide_compute(self, record: Record) -> None:
+        self._study = replace(self._study, compute=record.fields)
+
+    def _describe_trial(self, record: Record) -> None:
+        trial = _trial_from(record)
+        known = self._trials.get(trial.number)
+        if known is not None:
+            # Described again with more seeds: what was trained stays.
+            trial = replace(known, seeds=trial.seeds, phase=trial.phase, name=trial.name, optuna=trial.optuna)
+        self._trials[trial.number] = trial
+
+    def _start_replicate(self, record: Record) -> None:
+        seed = record.fields["seed"]
+        # The latest attempt alone counts: half of one training and half of another is neither.
+        self._set(record, ReplicateHistory(seed, attempts=record.fields["attempt"], started=record.time))
+
+    def _add_epoch(self, record: Record) -> None:
+        known = self._replicate(record)
+        epoch = record.fields["epoch"]
+        epochs = (*known.epochs[:epoch], record.fields["metrics"])
+        times = (*known.epoch_times[:epoch], record.time)
+        self._set(record, replace(known, epochs=epochs, epoch_times=times))
+
+    def _end_replicate(self, record: Record) -> None:
+        self._set(
+            record,
+            replace(
+                self._replicate(record),
+                outcome=record.fields["outcome"],
+                reason=record.fields.get("reason", ""),
+                metrics=record.fields["metrics"],
+                finished=record.time,
+            ),
+        )
+
+    def _add_test(self, record: Record) -> None:
+        test = record.fields["metrics"]
+        self._set(record, replace(self._replicate(record), test=test))
+
+    def _tell(self, record: Record) -> None:
+        fields = record.fields
+        values = fields.get("values")
+        self._trials[fields["trial"]] = replace(
+            self._trials[fields["trial"]],
+            outcome=fields["outcome"],
+            reason=fields.get("reason", ""),
+            objective_values=None if values is None else tuple(values),
+            metrics=fields.get("metrics") or {},
+            repeated_of=fields.get("repeated_of"),
+            told=record.time,
+        )
+
+    def _finish(self, record: Record) -> None:
+        self._study = replace(self._study, finished=record.fields.get("reason", ""))
+
+    def _interrupt(self, record: Record) -> None:
+        if self._sessions:
+            reason = record.fields.get("reason", "")
+            self._sessions[-1] = replace(self._sessions[-1], interrupted=reason)
+
+    def _replicate(self, record: Record) -> ReplicateHistory:
+        trial, seed = self._trials[record.fields["trial"]], record.fields["seed"]
+        return trial.replicates.get(seed) or ReplicateHistory(seed)
+
+    def _set(self, record: Record, replicate: ReplicateHistory) -> None:
+        trial = self._trials[record.fields["trial"]]
+        replicates = {**trial.replicates, replicate.seed: replicate}
+        self._trials[trial.number] = replace(trial, replicates=replicates)
+
+
+def _trial_from(record: Record) -> TrialHistory:
+    fields: dict[str, Any] = record.fields
+    return TrialHistory(
+        number=fields["trial"],
+        created=record.time,
+        name=fields.get("name") or "",
+        phase=fields["phase"],
+        cell=fields["cell"],
+        values=fields["values"],
+        architecture=fields["architecture"],
+        architecture_id=fields["architecture_id"],
+        training=fields["training"],
+        data=fields["data"],
+        requested_depth=fields.get("requested_depth"),
+        dropped=tuple(fields.get("dropped") or ()),
+        parameters=fields.get("parameters"),
+        macs=fields.get("macs"),
+        activation_mib=fields.get("activation_mib"),
+        seeds=tuple(fields["seeds"]),
+        optuna=fields.get("optuna"),
+    )

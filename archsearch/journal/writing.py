@@ -1,0 +1,151 @@
+"""Append to a journal: what was appended is on disk before the call returns."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from archsearch.errors import RunFolderError
+from archsearch.journal.reading import parse_lines
+from archsearch.journal.records import VERSION, Record, decode_record, encode_record
+
+_OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+_FIXES = {
+    errno.ENOSPC: "Free some space on that disk, then run the study again: it goes on where it stopped.",
+    errno.EDQUOT: "Free some of your quota there, then run the study again: it goes on where it stopped.",
+    errno.EROFS: "The disk is mounted read-only: choose another folder with --runs-dir.",
+    errno.EACCES: "Make the folder writable for you, or choose another with --runs-dir.",
+    errno.EPERM: "Make the folder writable for you, or choose another with --runs-dir.",
+}
+
+
+class Journal:
+    """The append-only record of a study. One process writes it; hold a `RunFolderLock` meanwhile.
+
+    Attributes:
+        path: The file.
+        records: All records, oldest first.
+        healed: What was done about a last line that a crash had torn; empty where there was none.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        descriptor: int,
+        records: list[Record],
+        *,
+        size: int,
+        healed: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self.path = path
+        self.records = records
+        self.healed = healed
+        self._descriptor: int | None = descriptor
+        self._size = size
+        self._clock = clock
+
+    @classmethod
+    def open(cls, path: str | Path, *, clock: Callable[[], float] = time.time) -> Self:
+        """Open a journal, or begin one; a torn last line is cut off, and `healed` says so.
+
+        Raises:
+            JournalError: It is damaged elsewhere than in its last line, or of another version.
+            RunFolderError: It cannot be written.
+        """
+        path = Path(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(
+                path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644
+            )
+        except OSError as error:
+            raise unwritable(path.parent, error) from error
+        try:
+            parsed = parse_lines(path.read_bytes(), path)
+            healed = ""
+            if parsed.torn:
+                os.ftruncate(descriptor, parsed.size)
+                os.fsync(descriptor)
+                healed = (
+                    f"{path}:{len(parsed.records) + 1}: the last line was torn by a crash; "
+                    f"its {parsed.torn} bytes were removed."
+                )
+            _sync_folder(path.parent)
+        except OSError as error:
+            os.close(descriptor)
+            raise unwritable(path.parent, error) from error
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(path, descriptor, parsed.records, size=parsed.size, healed=healed, clock=clock)
+
+    def append(self, kind: str, **fields: Any) -> Record:
+        """Write one record and wait until it is on disk; the first one is given the journal's version.
+
+        Raises:
+            RunFolderError: The disk is full or read-only; the journal is left as it was before.
+        """
+        assert self._descriptor is not None, "the journal is closed"
+        if not self.records:
+            fields = {"version": VERSION, **fields}
+        earliest = self.records[-1].time if self.records else 0.0
+        record = Record(len(self.records) + 1, max(earliest, self._clock()), kind, fields)
+        line = encode_record(record)
+        # As a reader will see it: a resumed study must not differ from one that went on.
+        record = decode_record(line[:-1])
+        size = self._size
+        try:
+            _write_all(self._descriptor, line)
+            os.fsync(self._descriptor)
+            self.records.append(record)
+            self._size += len(line)
+        except BaseException as error:
+            # Also after Ctrl-C: half a line, or a number given twice, would be damage for ever.
+            del self.records[record.number - 1 :]
+            self._size = size
+            os.ftruncate(self._descriptor, size)
+            if isinstance(error, OSError):
+                raise unwritable(self.path.parent, error) from error
+            raise
+        return record
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def unwritable(folder: Path, error: OSError) -> RunFolderError:
+    """Return the error for a run folder that the system refuses to write."""
+    fix = _FIXES.get(error.errno or 0, "Choose another folder with --runs-dir.")
+    return RunFolderError(f"must be writable ({error.strerror or error})", path=str(folder), fix=fix)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    # A nearly full disk takes a part and reports no error before the next call.
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the file's entry in its folder on disk too; Windows has no such call."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
