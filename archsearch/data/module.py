@@ -1,0 +1,157 @@
+"""Batches for training and evaluation, whole and on the device, as a LightningDataModule.
+
+A loader is a light iterable of ``(images, labels)``: with the data in memory, an index and a few tensor
+operations make a batch, and a DataLoader's workers would only copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from archsearch.data.augmentation import augment_images, build_augmentation, draw_choices
+from archsearch.data.dataset import Dataset, Split
+from archsearch.study.settings import TrainingSettings
+
+# Independent of `batch_size`, so that a network is evaluated alike whatever it was trained with.
+_EVALUATION_BATCH = 256
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Normalisation:
+    """Images to float32 with mean 0 and standard deviation 1 in each channel of the training split."""
+
+    def __init__(self, dataset: Dataset, device: torch.device) -> None:
+        shape = (1, -1, 1, 1) if len(dataset.input_shape) == 3 else (1, -1)
+        mean = torch.tensor(dataset.mean, dtype=torch.float64).view(shape)
+        std = torch.tensor(dataset.std, dtype=torch.float64).view(shape)
+        largest = 255 if dataset.train.images.dtype == torch.uint8 else 1
+        self.scale = (1 / (std * largest)).float().to(device)
+        self.shift = (-mean / std).float().to(device)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Normalise a batch; the input is left as it is."""
+        return (images.float() * self.scale).add_(self.shift)
+
+
+class EvaluationBatches:
+    """All images of a split in their order, normalised, never augmented."""
+
+    def __init__(self, split: Split, normalise: Normalisation) -> None:
+        self._split = split
+        self._normalise = normalise
+
+    def __len__(self) -> int:
+        return -(-len(self._split) // _EVALUATION_BATCH)
+
+    def __iter__(self) -> Iterator[Batch]:
+        pieces = zip(
+            self._split.images.split(_EVALUATION_BATCH),
+            self._split.labels.split(_EVALUATION_BATCH),
+            strict=True,
+        )
+        for images, labels in pieces:
+            yield self._normalise(images), labels
+
+
+class TrainingBatches:
+    """The training images in a new order each epoch, normalised and augmented.
+
+    Order and augmentation depend on (seed, epoch) alone. The last batch is smaller where `batch_size` does
+    not divide the images; it is left out where it would be one image, which batch norm cannot train on.
+    """
+
+    def __init__(
+        self, split: Split, normalise: Normalisation, settings: TrainingSettings, *, seed: int
+    ) -> None:
+        self._split = split
+        self._normalise = normalise
+        self._augmentation = build_augmentation(settings, tuple(split.images.shape[1:]))
+        self._batch_size = settings.batch_size
+        self._seed = seed
+        self._epoch = 0
+        rest = len(split) % self._batch_size
+        self._used = len(split) - (rest == 1 and len(split) > 1 and self._batch_size > 1)
+
+    def __len__(self) -> int:
+        return -(-self._used // self._batch_size)
+
+    @property
+    def sampler(self) -> TrainingBatches:
+        """Itself: a Trainer tells ``loader.sampler.set_epoch`` which epoch begins."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, counted from 0, that the next iteration gives."""
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        device = self._split.labels.device
+        generator = torch.Generator().manual_seed(_mix_seed(self._seed, self._epoch))
+        order = torch.randperm(len(self._split), generator=generator)[: self._used].to(device)
+        augmentation = self._augmentation
+        draws = None
+        if augmentation is not None:
+            draws = draw_choices(augmentation, self._used, generator).to(device)
+        for start in range(0, self._used, self._batch_size):
+            index = order[start : start + self._batch_size]
+            images = self._normalise(self._split.images[index])
+            if augmentation is not None and draws is not None:
+                images = augment_images(images, augmentation, draws.rows(start, start + self._batch_size))
+            yield images, self._split.labels[index]
+
+
+class ImageDataModule(pl.LightningDataModule):
+    """A data set on a device, served in batches.
+
+    Args:
+        dataset: Moved to `device` as it is (uint8 stays uint8).
+        training: Batch size and augmentation.
+        seed: Seed of order and augmentation.
+        device: Where batches are made.
+
+    Raises:
+        DataError: The augmentation does not fit the images.
+    """
+
+    def __init__(
+        self, dataset: Dataset, training: TrainingSettings, seed: int, device: torch.device | str = "cpu"
+    ) -> None:
+        super().__init__()
+        place = torch.device(device)
+        normalise = Normalisation(dataset, place)
+        train, val, test = (_move(split, place) for split in (dataset.train, dataset.val, dataset.test))
+        self._train = TrainingBatches(train, normalise, training, seed=seed)
+        self._train_eval = EvaluationBatches(train, normalise)
+        self._val = EvaluationBatches(val, normalise)
+        self._test = EvaluationBatches(test, normalise)
+
+    def train_dataloader(self) -> TrainingBatches:
+        """Batches to train on: shuffled, augmented."""
+        return self._train
+
+    def train_eval_dataloader(self) -> EvaluationBatches:
+        """The training images as they are, to evaluate on."""
+        return self._train_eval
+
+    def val_dataloader(self) -> EvaluationBatches:
+        """The validation images."""
+        return self._val
+
+    def test_dataloader(self) -> EvaluationBatches:
+        """The test images."""
+        return self._test
+
+
+def _move(split: Split, device: torch.device) -> Split:
+    return Split(split.images.to(device), split.labels.to(device))
+
+
+def _mix_seed(seed: int, epoch: int) -> int:
+    """Neighbouring seeds and epochs must not share streams, as they would under ``seed + epoch``."""
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0])
