@@ -113,7 +113,7 @@ def _count_classes(labels: Tensor, place: str) -> int:
     sizes = torch.bincount(labels) if int(labels.max()) < len(labels) else torch.zeros(1)
     if bool((sizes == 0).any()):
         raise DataError(
-            "must number the classes from 0 without gaps", path=place, got=labels.unique()[:20].tolist()
+            "must number the classes from 0 without gaps", path=place, got=sorted(set(labels.tolist()))[:20]
         )
     if len(sizes) < 2:
         raise DataError("must hold at least two classes", path=place, got=len(sizes))

@@ -40,7 +40,7 @@ def make_synthetic(settings: DataSettings) -> RawData:
     labels = torch.arange(settings.samples) % settings.classes
     # In pieces, for the noise is drawn as float32 and would take four times the memory of the images.
     images = torch.cat(
-        [_add_noise(patterns[piece], settings.noise, generator) for piece in labels.split(1024)]
+        [_add_noise(patterns[piece], settings.noise, generator) for piece in torch.split(labels, 1024)]
     )
     return RawData(
         Split(images, labels), classes=tuple(f"pattern {index}" for index in range(settings.classes))

@@ -77,7 +77,7 @@ def measure_channels(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ..
     total = torch.zeros(channels, dtype=torch.float64)
     squares = torch.zeros(channels, dtype=torch.float64)
     # In pieces: a float64 copy of all images would take eight times their memory.
-    for piece in images.split(2048):
+    for piece in torch.split(images, 2048):
         values = piece.double().reshape(len(piece), channels, -1)
         total += values.sum(dim=(0, 2))
         squares += values.square().sum(dim=(0, 2))

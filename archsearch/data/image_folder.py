@@ -106,9 +106,9 @@ def decode_images(files: tuple[tuple[Path, int], ...], size: int) -> Tensor:
                     raise ValueError(f"more than 8 bits a channel, mode {image.mode}")
                 # Cameras store turned images and say so in their EXIF data.
                 rgb = ImageOps.exif_transpose(image).convert("RGB")
-                row[:] = (
-                    rgb if rgb.size == (size, size) else rgb.resize((size, size), Image.Resampling.BILINEAR)
-                )
+                if rgb.size != (size, size):
+                    rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
+                row[:] = np.asarray(rgb)
         # Pillow's decoders raise these for damaged files, by format and place of the damage.
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise DataError(
@@ -159,5 +159,6 @@ def _save_cached(tensors: dict[str, Tensor], path: Path) -> None:
         part.replace(path)
     # safetensors reports a full disk as its own error.
     except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
+        if part.exists():
+            part.unlink()
         warnings.warn(f"decoded images are not kept in {path.parent}: {error}", stacklevel=2)

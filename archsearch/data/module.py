@@ -51,8 +51,8 @@ class EvaluationBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         pieces = zip(
-            self._split.images.split(_EVALUATION_BATCH),
-            self._split.labels.split(_EVALUATION_BATCH),
+            torch.split(self._split.images, _EVALUATION_BATCH),
+            torch.split(self._split.labels, _EVALUATION_BATCH),
             strict=True,
         )
         for images, labels in pieces:
