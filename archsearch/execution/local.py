@@ -1,0 +1,147 @@
+"""Jobs in worker processes of this machine: warm, long-lived, expendable."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from multiprocessing.connection import wait as wait_for_any
+from multiprocessing.context import BaseContext
+from typing import Self
+
+from archsearch.errors import ExecutionError
+from archsearch.execution.course import stopped_before
+from archsearch.execution.handle import WorkerHandle
+from archsearch.execution.launching import START_METHOD, prepare_context
+from archsearch.execution.protocol import Train
+from archsearch.training.values import EpochReport, Job, Result
+
+_MAX_FALSE_STARTS = 3
+
+
+class LocalExecutor:
+    """Runs jobs in worker processes; one that dies takes its job with it, as ``lost``, and is replaced.
+
+    Args:
+        train: The training; a function of a module, which is imported before workers start.
+        workers: Number of worker processes.
+        visible_devices: CUDA devices, as CUDA_VISIBLE_DEVICES names them, given to the workers in turn;
+            empty for other kinds.
+        start_method: Of multiprocessing; chosen by platform.
+
+    Raises:
+        ExecutionError: On submitting or waiting: workers die before they can take a job.
+    """
+
+    def __init__(
+        self,
+        train: Train,
+        workers: int,
+        *,
+        visible_devices: Sequence[str] = (),
+        start_method: str = START_METHOD,
+    ) -> None:
+        self._train = train
+        self._devices = [
+            visible_devices[i % len(visible_devices)] if visible_devices else None for i in range(workers)
+        ]
+        self._start_method = start_method
+        self._context: BaseContext | None = None
+        self._workers: list[WorkerHandle] = []
+        self._waiting: deque[Job] = deque()
+        self._events: deque[EpochReport | Result] = deque()
+        self._false_starts = 0
+
+    @property
+    def slots(self) -> int:
+        """Number of workers."""
+        return len(self._devices)
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers that run."""
+        return [worker.pid for worker in self._workers if worker.pid is not None]
+
+    def __enter__(self) -> Self:
+        # What the training imports, torch and Lightning, is imported once for all workers.
+        self._context = prepare_context(self._start_method, [self._train.__module__])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting.clear()
+        self._events.clear()
+        for worker in self._workers:
+            worker.hang_up()
+        for worker in self._workers:
+            worker.close()
+        self._workers.clear()
+
+    def submit(self, job: Job) -> None:
+        """Give a job to an idle worker, or let it wait for one."""
+        self._waiting.append(job)
+        self._dispatch()
+
+    def stop(self, trial: int, seed: int) -> None:
+        """Ask a job to end; it does so after the epoch that it is in."""
+        for worker in self._workers:
+            if worker.job is not None and (worker.job.trial, worker.job.seed) == (trial, seed):
+                worker.stop(trial, seed)
+        for job in list(self._waiting):
+            if (job.trial, job.seed) == (trial, seed):
+                self._waiting.remove(job)
+                self._events.append(stopped_before(job))
+
+    def wait(self, timeout_s: float | None) -> EpochReport | Result | None:
+        """Return the next report or result."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._events:
+            busy = [worker for worker in self._workers if worker.job is not None]
+            if not busy and not self._waiting:
+                return None
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            signs = [sign for worker in self._workers for sign in worker.signs_of_life]
+            if not wait_for_any(signs, left):
+                return None
+            self._collect()
+            self._dispatch()
+        return self._events.popleft()
+
+    def _collect(self) -> None:
+        for index, worker in enumerate(self._workers):
+            try:
+                self._events.extend(worker.receive())
+            except EOFError:
+                self._bury(worker)
+                self._workers[index] = self._start_worker(worker.visible_device)
+            else:
+                self._false_starts = 0 if worker.ready else self._false_starts
+
+    def _bury(self, worker: WorkerHandle) -> None:
+        """Account for a dead worker: its job is lost, or waits again where it had never begun."""
+        if worker.ready:
+            lost = worker.lost_result()
+            self._events.extend([lost] if lost else [])
+        else:
+            self._false_starts += 1
+            if self._false_starts >= _MAX_FALSE_STARTS:
+                raise ExecutionError(
+                    f"{_MAX_FALSE_STARTS} workers in a row could not be started: {worker.cause_of_death()}"
+                )
+            self._waiting.extendleft([worker.job] if worker.job else [])
+        worker.close()
+
+    def _dispatch(self) -> None:
+        # Workers are started by the first job, so that a study without one starts none.
+        for job in list(self._waiting):
+            worker = next((worker for worker in self._workers if worker.job is None), None)
+            if worker is None and len(self._workers) < self.slots:
+                worker = self._start_worker(self._devices[len(self._workers)])
+                self._workers.append(worker)
+            if worker is None:
+                return
+            self._waiting.remove(job)
+            worker.start(job)
+
+    def _start_worker(self, visible_device: str | None) -> WorkerHandle:
+        assert self._context is not None, "the executor was not entered"
+        return WorkerHandle(self._context, self._train, visible_device)

@@ -1,0 +1,91 @@
+"""What this machine offers to one study: cores and devices."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from archsearch.errors import StudyError
+from archsearch.study.settings import ExecutionSettings
+
+DeviceKind = Literal["cpu", "cuda", "mps"]
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The devices that trainings may use.
+
+    Attributes:
+        kind: cpu, cuda or mps.
+        cuda: CUDA devices as CUDA_VISIBLE_DEVICES names them; empty for other kinds.
+    """
+
+    kind: DeviceKind
+    cuda: tuple[str, ...] = ()
+
+
+def count_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the cores this process may use: its affinity, and no more than the container's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(cgroup)
+    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def find_devices(wanted: Literal["auto", "cpu", "cuda", "mps"]) -> Devices:
+    """Return the devices of a kind; ``auto`` takes the first there is of cuda, mps, cpu.
+
+    Raises:
+        StudyError: This machine has none of that kind.
+    """
+    if wanted == "cpu":
+        return Devices("cpu")
+    import torch
+
+    if wanted in ("auto", "cuda") and torch.cuda.is_available():
+        return Devices("cuda", _visible_cuda_devices(torch.cuda.device_count()))
+    if wanted in ("auto", "mps") and torch.backends.mps.is_available():
+        return Devices("mps")
+    if wanted == "auto":
+        return Devices("cpu")
+    raise StudyError(
+        "must be a device that this machine has",
+        path="execution.device",
+        got=wanted,
+        fix="Use auto or cpu, or see `archsearch doctor` for what torch finds here.",
+    )
+
+
+def count_workers(settings: ExecutionSettings, devices: Devices) -> int:
+    """Return the number of trainings at a time: as set, else one a device, on CPUs one a core."""
+    if settings.executor == "inline":
+        return 1
+    if settings.workers != "auto":
+        return settings.workers
+    return {"cpu": count_cores(), "cuda": len(devices.cuda), "mps": 1}[devices.kind]
+
+
+def count_threads(workers: int) -> int:
+    """Return the threads of one worker, so that all together use every core once."""
+    return max(1, count_cores() // workers)
+
+
+def _visible_cuda_devices(count: int) -> tuple[str, ...]:
+    given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = tuple(name.strip() for name in given.split(",") if name.strip())
+    return names[:count] if names else tuple(str(index) for index in range(count))
+
+
+def _quota(cgroup: Path) -> float | None:
+    """Return the cores that the control group grants; None where it sets no limit."""
+    try:
+        if (cgroup / "cpu.max").exists():
+            quota, period = (cgroup / "cpu.max").read_text().split()
+        else:
+            quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text()
+            period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text()
+        return None if quota == "max" or int(quota) <= 0 else int(quota) / int(period)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,90 @@
+"""What a machine offers."""
+
+import os
+
+import pytest
+
+from archsearch.errors import StudyError
+from archsearch.execution import (
+    Devices,
+    InlineExecutor,
+    LocalExecutor,
+    build_executor,
+    count_cores,
+    count_threads,
+    count_workers,
+    find_devices,
+)
+from archsearch.study.settings import ExecutionSettings
+from tests.execution import trainings
+
+
+@pytest.fixture
+def eight_cores(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({}, 8),
+        ({"cpu.max": "max 100000"}, 8),
+        ({"cpu.max": "250000 100000"}, 3),
+        ({"cpu.max": "1000 100000"}, 1),
+        ({"cpu.max": "6400000 100000"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+    ],
+)
+def test_cores_are_those_of_the_affinity_and_the_quota(tmp_path, eight_cores, files, cores):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert count_cores(tmp_path) == cores
+
+
+def test_workers_are_one_a_device_or_as_set():
+    auto = ExecutionSettings()
+    assert count_workers(auto, Devices("cpu")) == count_cores()
+    assert count_workers(auto, Devices("cuda", ("2", "5", "6"))) == 3
+    assert count_workers(auto, Devices("mps")) == 1
+    assert count_workers(ExecutionSettings(workers=7), Devices("cuda", ("0",))) == 7
+    assert count_workers(ExecutionSettings(executor="inline", workers=7), Devices("cpu")) == 1
+
+
+def test_threads_use_every_core_once():
+    assert count_threads(1) == count_cores()
+    assert count_threads(1000) == 1
+
+
+def test_cuda_devices_keep_the_names_that_the_environment_gives(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, GPU-8f")
+    assert find_devices("auto") == Devices("cuda", ("3", "GPU-8f"))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert find_devices("cuda") == Devices("cuda", ("0", "1"))
+
+
+def test_a_device_that_is_not_there_is_the_users_error(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert find_devices("auto") == Devices("cpu")
+    with pytest.raises(
+        StudyError, match=r"execution\.device: must be a device that this machine has, got cuda"
+    ):
+        find_devices("cuda")
+
+
+def test_settings_choose_the_executor():
+    inline = build_executor(
+        ExecutionSettings(executor="inline"), devices=Devices("cpu"), train=trainings.count
+    )
+    local = build_executor(ExecutionSettings(workers=3), devices=Devices("cpu"), train=trainings.count)
+    assert isinstance(inline, InlineExecutor)
+    assert isinstance(local, LocalExecutor)
+    assert (inline.slots, local.slots) == (1, 3)
