@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+
+# Context of a validation that is about one field, while the others hold their defaults.
+ONE_FIELD = "one field"
 
 AUGMENTATION_STEPS = ("crop", "flip", "cutout", "erase")
 
@@ -70,7 +73,7 @@ class TrainingSettings(Settings):
     def _list_to_tuple(cls, value: object) -> object:
         return tuple(value) if isinstance(value, list) else value
 
-    @field_validator("precision", mode="before")
+    @field_validator("precision", mode="before", json_schema_input_type=Literal["auto", "32", "bf16", 32])
     @classmethod
     def _number_to_name(cls, value: object) -> object:
         return "32" if value == 32 and not isinstance(value, bool) else value
@@ -85,7 +88,9 @@ class TrainingSettings(Settings):
         return value
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self, info: ValidationInfo) -> Self:
+        if info.context == ONE_FIELD:
+            return self
         if self.schedule == "one_cycle" and self.warmup_epochs:
             raise ValueError("warmup_epochs must be 0 with one_cycle, which warms up by itself")
         if self.nesterov and (self.optimizer != "sgd" or not self.momentum):

@@ -1,0 +1,154 @@
+"""A study file -> StudyConfig, every error with its file, line and path."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import contextmanager
+from pathlib import Path as FilePath
+from typing import Any
+
+from archsearch.architecture import load_plugins
+from archsearch.errors import InputError, StudyError
+from archsearch.study import parts
+from archsearch.study.checks import check_depths, check_grid, check_used
+from archsearch.study.schema import StudyConfig
+from archsearch.study.settings import BudgetSettings, ExecutionSettings, TrackingSettings
+from archsearch.study.space_reading import SpaceReader
+from archsearch.study.vocabulary import PRUNERS, SAMPLERS, STUDY_KEYS
+from archsearch.study.yaml_reading import MAX_BYTES, Document, decode, read_yaml
+
+MAX_TRIALS = 1_000_000
+
+
+def load_study(path: str | FilePath, overrides: Mapping[str, Any] | None = None) -> StudyConfig:
+    """Read and validate a study file.
+
+    Args:
+        path: The YAML file.
+        overrides: Values that replace or add to what is written, by dotted path: ``training.epochs``,
+            ``sweep.depth``, ``trials``. The study's text is then the study with them.
+
+    Raises:
+        StudyError: The file cannot be read, or is not a study that can be run.
+    """
+    try:
+        with FilePath(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StudyError(f"cannot be read: {reason}", where=str(path)) from error
+    text = decode(content, str(path))
+    return parse_study(_overridden(text, str(path), overrides) if overrides else text, str(path))
+
+
+def parse_study(text: str, source: str) -> StudyConfig:
+    """Validate the text of a study.
+
+    Args:
+        text: YAML.
+        source: Name of the file in messages.
+
+    Raises:
+        StudyError: It is not a study that can be run.
+    """
+    document = read_yaml(text, source)
+    if not isinstance(document.value, dict):
+        raise document.error((), "must be a mapping of keys to values", got=document.value)
+    parts.check_keys(document, (), tuple(STUDY_KEYS))
+    plugins = parts.read_names(document, "plugins")
+    _load_plugins(document, plugins)
+    space = SpaceReader(document)
+    searches = bool(space.search)
+    seed = parts.read_integer(document, "seed", low=0, high=parts.MAX_SEED) or 0
+    study = StudyConfig(
+        name=parts.read_name(document),
+        seed=seed,
+        base=space.base,
+        sweep=space.sweep,
+        search=space.search,
+        trials=_read_trials(document, searches=searches),
+        seeds=parts.read_seeds(document, seed, searches=searches),
+        objectives=parts.read_objectives(document, plugins=bool(plugins)),
+        constraints=parts.read_constraints(document),
+        sampler=parts.read_choice(document, "sampler", SAMPLERS, "tpe"),
+        pruner=parts.read_choice(document, "pruner", PRUNERS, "none"),
+        match=parts.read_match(document),
+        budget=parts.read_settings(document, "budget", BudgetSettings),
+        include=parts.read_names(document, "include", published=True),
+        plugins=plugins,
+        execution=parts.read_settings(document, "execution", ExecutionSettings),
+        tracking=parts.read_settings(document, "tracking", TrackingSettings),
+        text=text,
+        source=source,
+    )
+    _check_together(document, study, space)
+    return study
+
+
+def _load_plugins(document: Document, plugins: tuple[str, ...]) -> None:
+    try:
+        load_plugins(plugins)
+    except InputError as error:
+        fix = error.fix or "Is the package installed here?"
+        raise document.error(("plugins",), error.rule, got=error.got, fix=fix) from error
+
+
+def _read_trials(document: Document, *, searches: bool) -> int | None:
+    trials = parts.read_integer(document, "trials", low=1, high=MAX_TRIALS)
+    if searches and trials is None:
+        fix = "Say how many sets of values are tried, for instance trials: 20."
+        raise document.key_error(("search",), "must be accompanied by trials", fix=fix)
+    if not searches and trials not in (None, 1):
+        rule = "must be left out without a search: each cell is one trial"
+        raise document.error(("trials",), rule, got=trials, fix="Give seeds to repeat it.")
+    return trials if searches else None
+
+
+def _check_together(document: Document, study: StudyConfig, space: SpaceReader) -> None:
+    if study.pruner.name != "none" and len(study.objectives) > 1:
+        rule = "must be none with several objectives: trials then have no single value to compare"
+        raise document.error(("pruner",), rule, got=study.pruner.name)
+    if study.match is not None and "architecture.width" in space.places:
+        place = space.places["architecture.width"]
+        raise document.key_error(
+            place, "must be left out beside match, which solves it", fix="Keep one of the two."
+        )
+    with _placed(document, space):
+        if study.sampler.name == "grid":
+            check_grid(study.space)
+        check_depths(study.space)
+        cells = study.cells()
+        check_used(study.space, cells, optional=space.implied)
+
+
+@contextmanager
+def _placed(document: Document, space: SpaceReader) -> Any:
+    """Add file and line to an error that names its leaf."""
+    try:
+        yield
+    except StudyError as error:
+        place = space.place(error.path, error.got)
+        raise error.at(where=document.where(place)) from error
+
+
+def _overridden(text: str, source: str, overrides: Mapping[str, Any]) -> str:
+    value = read_yaml(text, source).value
+    for path, replacement in overrides.items():
+        _override(value, path, replacement)
+    # JSON is YAML, and leaves no doubt about what is text and what a number.
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _override(value: Any, path: str, replacement: Any) -> None:
+    key, _, rest = path.partition(".")
+    # Under sweep and search a dotted name is one key.
+    if not rest or key in ("sweep", "search"):
+        keys = [key, rest] if rest else [key]
+    else:
+        keys = path.split(".")
+    for step in keys[:-1]:
+        value = value.setdefault(step, {}) if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        raise StudyError("must lie inside a mapping", path=path, fix="Change the study file itself.")
+    value[keys[-1]] = replacement

@@ -1,0 +1,84 @@
+"""The words that a study may use: its keys, objectives, constraints, samplers and pruners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+STUDY_KEYS: Mapping[str, str] = {
+    "name": "Name of the study, its run folder and its experiment.",
+    "seed": "Seed of the study: of its sampler, and of the trials of a search.",
+    "data": "A data source by name, or a mapping with its name and settings.",
+    "architecture": "Fixed architecture fields, or the name of a published network.",
+    "sweep": "Leaves whose combinations are cells, compared with each other.",
+    "search": "Leaves that Optuna samples, inside each cell where there is a sweep.",
+    "trials": "Trials of the search: of each cell, where there is a sweep.",
+    "seeds": "How many seeds each cell is trained or confirmed under, or a list of them.",
+    "objectives": "What is optimised, and in which direction.",
+    "constraints": "Bounds that are checked before training.",
+    "sampler": "How Optuna samples: a name, or a mapping with its name and options.",
+    "pruner": "How Optuna stops bad trials: a name, or a mapping with its name and options.",
+    "match": "A budget of parameters or MACs for which each network's width is solved.",
+    "training": "Fixed training settings.",
+    "budget": "What may be spent in all.",
+    "include": "Published networks that are trained first.",
+    "plugins": "Packages whose blocks, data sources and metrics are loaded.",
+    "execution": "Where trials run.",
+    "tracking": "Where results are shown.",
+}
+
+DIRECTIONS = ("maximize", "minimize")
+OBJECTIVES = (
+    "val_accuracy",
+    "val_error",
+    "val_loss",
+    "val_macro_f1",
+    "train_error",
+    "parameters",
+    "macs",
+    "train_time_s",
+    "latency_ms",
+)
+CONSTRAINTS = ("parameters", "macs", "activation_mib", "depth")
+MATCHED = ("parameters", "macs")
+
+_COUNT = {"type": "integer", "minimum": 0}
+_POSITIVE = {"type": "integer", "minimum": 1}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_SWITCH = {"type": "boolean"}
+_AUTO_OR_POSITIVE = {"anyOf": [{"const": "auto"}, _POSITIVE]}
+_STARTUP = {"n_startup_trials": _COUNT}
+_PATIENCE = {**_STARTUP, "n_warmup_steps": _COUNT, "interval_steps": _POSITIVE, "n_min_trials": _POSITIVE}
+_HALVING = {"reduction_factor": {"type": "integer", "minimum": 2}, "bootstrap_count": _COUNT}
+
+# JSON Schema of each option, by the name that Optuna 5's class gives it; options that are functions are left out.
+SAMPLERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "tpe": {
+        **_STARTUP,
+        "n_ei_candidates": _POSITIVE,
+        "multivariate": _SWITCH,
+        "group": _SWITCH,
+        "constant_liar": _SWITCH,
+    },
+    "random": {},
+    "grid": {},
+    "qmc": {"qmc_type": {"enum": ["sobol", "halton"]}, "scramble": _SWITCH},
+    "nsga2": {
+        "population_size": {"type": "integer", "minimum": 2},
+        "mutation_prob": _SHARE,
+        "crossover_prob": _SHARE,
+        "swapping_prob": _SHARE,
+    },
+    "gp": {**_STARTUP, "deterministic_objective": _SWITCH},
+}
+PRUNERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "none": {},
+    "median": _PATIENCE,
+    "percentile": {"percentile": {"type": "number", "minimum": 0, "maximum": 100}, **_PATIENCE},
+    "successive_halving": {
+        "min_resource": _AUTO_OR_POSITIVE,
+        "min_early_stopping_rate": _COUNT,
+        **_HALVING,
+    },
+    "hyperband": {"min_resource": _POSITIVE, "max_resource": _AUTO_OR_POSITIVE, **_HALVING},
+}
