@@ -1,6 +1,7 @@
 """What to try: a YAML file -> `StudyConfig`, validated whole before anything runs, without torch."""
 
-from archsearch.study.cells import Cell
+from archsearch.study.architecture_file import read_architecture
+from archsearch.study.cells import Cell, combine, label_values, sample_search
 from archsearch.study.dimensions import Dimension
 from archsearch.study.growth import check_growth
 from archsearch.study.json_schema import study_schema
@@ -29,7 +30,11 @@ __all__ = [
     "TrainingSettings",
     "TrialSpec",
     "check_growth",
+    "combine",
+    "label_values",
     "load_study",
     "parse_study",
+    "read_architecture",
+    "sample_search",
     "study_schema",
 ]

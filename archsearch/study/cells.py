@@ -29,7 +29,7 @@ class Cell:
 
     Attributes:
         index: Position in the study.
-        values: Swept values by the path of their leaf; those that this cell's networks do not use are left out.
+        values: Swept values by the path of their leaf, without those that its networks do not use.
     """
 
     index: int
@@ -64,7 +64,7 @@ def build_cells(space: Space) -> tuple[Cell, ...]:
     if math.prod(dimension.count for dimension in space.sweep) > MAX_CELLS:
         raise StudyError(f"must make at most {MAX_CELLS:_} cells", path="sweep")
     swept = list(combine(space.sweep, {}, Dimension.values))
-    limit = max(4, min(_PROBES, _ALL_PROBES // len(swept)))
+    limit = min(_PROBES, _probes_of_each(len(swept)))
     cells: dict[Any, dict[str, Any]] = {}
     for values in swept:
         specs = _probe(space, values, limit)
@@ -77,15 +77,22 @@ def build_cells(space: Space) -> tuple[Cell, ...]:
     return tuple(Cell(index, values) for index, values in enumerate(cells.values()))
 
 
-def used_fields(space: Space, cells: Iterable[Cell]) -> set[str]:
-    """Paths of the architecture fields that some network of the study uses, of those that it gives."""
-    used: set[str] = set()
+def unused_fields(space: Space, cells: Sequence[Cell], given: Iterable[str]) -> set[str]:
+    """Paths of architecture fields, of those given, that no network of the study uses."""
+    unused = set(given)
+    limit = _probes_of_each(len(cells))
     for cell in cells:
-        for values in sample_search(space, cell.values, _PROBES):
+        for values in sample_search(space, cell.values, limit):
+            if not unused:
+                return unused
             spec = _attempt(space, {**cell.values, **values})
             if isinstance(spec, TrialSpec):
-                used |= {*space.base, *cell.values, *values} - _paths(spec.dropped)
-    return used
+                unused -= {*space.base, *cell.values, *values} - _paths(spec.dropped)
+    return unused
+
+
+def _probes_of_each(cells: int) -> int:
+    return max(4, _ALL_PROBES // cells)
 
 
 def combine(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from archsearch.architecture import nearest_depths, resolve_architecture
 from archsearch.errors import ArchitectureError, StudyError
-from archsearch.study.cells import Cell, combine, used_fields
+from archsearch.study.cells import Cell, combine, unused_fields
 from archsearch.study.dimensions import Dimension
 from archsearch.study.space import Space
 
@@ -38,12 +38,12 @@ def check_depths(space: Space) -> None:
             # Another field at fault is reported with its cell.
             if error.path == "depth":
                 refused.setdefault(depth, error)
-    for depth, error in refused.items():
+    for depth, refusal in refused.items():
         if depth not in valid:
             near = ", ".join(map(str, sorted(nearest[depth])))
             raise StudyError(
-                error.rule, path=_DEPTH, got=depth, fix=_depth_fix(space, error, near)
-            ) from error
+                refusal.rule, path=_DEPTH, got=depth, fix=_depth_fix(space, refusal, near)
+            ) from refusal
 
 
 def _structures(space: Space) -> Iterator[dict[str, Any]]:
@@ -68,7 +68,7 @@ def _depth_fix(space: Space, error: ArchitectureError, near: str) -> str:
     return f"Nearest: {near}." if near else error.fix
 
 
-def check_used(space: Space, cells: Iterable[Cell], *, optional: Collection[str]) -> None:
+def check_used(space: Space, cells: Sequence[Cell], *, optional: Collection[str]) -> None:
     """Refuse an architecture field that no network of the study uses.
 
     Args:
@@ -80,9 +80,10 @@ def check_used(space: Space, cells: Iterable[Cell], *, optional: Collection[str]
         StudyError: The field.
     """
     given = [*space.base, *(dimension.path for dimension in (*space.sweep, *space.search))]
-    used = used_fields(space, cells)
-    for path in given:
-        if path.startswith("architecture.") and path not in used and path not in optional:
+    required = [path for path in given if path.startswith("architecture.") and path not in optional]
+    unused = unused_fields(space, cells, required)
+    for path in required:
+        if path in unused:
             rule = "must be left out: no network of this study uses it"
             raise StudyError(rule, path=path, fix="Remove it, or add a block that uses it.")
 

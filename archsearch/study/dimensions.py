@@ -22,7 +22,7 @@ class Dimension:
 
     Attributes:
         path: The leaf's path: ``architecture.depth``.
-        kind: ``choice`` (see `choices`), or ``integer`` or ``number`` (see `low` to `step`, both ends included).
+        kind: ``choice`` (see `choices`), or ``integer`` or ``number`` (see `low` to `step`; ends included).
         log: Whether a range is sampled evenly in its logarithm.
         step: Distance of the values of a range; None is 1 for integers and any number for numbers.
         when: Values that other leaves must have for this one to be asked for, by path.

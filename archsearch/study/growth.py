@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import StudyError
+from archsearch.study.dimensions import Dimension
 from archsearch.study.settings import ONE_FIELD, DataSettings, Settings, TrainingSettings
 from archsearch.study.yaml_reading import read_yaml
 
@@ -99,8 +100,6 @@ def _grown(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 
 def _swept_values(dimension: Mapping[str, Any]) -> list[Any]:
-    from archsearch.study.dimensions import Dimension
-
     if "choice" in dimension:
         return list(dimension["choice"])
     whole = isinstance(dimension["low"], int)

@@ -33,7 +33,7 @@ def study_schema() -> Schema:
         group: _closed({leaf.name: _documented(leaf) for leaf in leaves.values() if leaf.group == group})
         for group in ("architecture", "training", "data")
     }
-    properties = {
+    properties: dict[str, Schema] = {
         "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"},
         "seed": {"type": "integer", "minimum": 0, "default": 0},
         "data": {"anyOf": [{"type": "string"}, groups["data"]]},

@@ -126,7 +126,7 @@ def _field_leaf(field: Field) -> Leaf:
 def _field_schema(field: Field) -> Schema:
     if field.kind == "choice":
         return {"enum": list(field.choices)}
-    number = {"type": "number" if field.kind == "number" else "integer"}
+    number: dict[str, Any] = {"type": "number" if field.kind == "number" else "integer"}
     bounds = {"minimum": field.minimum, "maximum": field.maximum}
     number |= {key: bound for key, bound in bounds.items() if bound is not None}
     if field.kind == "integers":

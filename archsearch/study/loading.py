@@ -32,14 +32,17 @@ def load_study(path: str | FilePath, overrides: Mapping[str, Any] | None = None)
     Raises:
         StudyError: The file cannot be read, or is not a study that can be run.
     """
-    try:
-        with FilePath(path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise StudyError(f"cannot be read: {reason}", where=str(path)) from error
-    text = decode(content, str(path))
+    text = _read_text(path)
     return parse_study(_overridden(text, str(path), overrides) if overrides else text, str(path))
+
+
+def read_document(path: str | FilePath) -> Document:
+    """Read a YAML file, with the line of every key and value.
+
+    Raises:
+        StudyError: It cannot be read, or is not YAML within the limits.
+    """
+    return read_yaml(_read_text(path), str(path))
 
 
 def parse_study(text: str, source: str) -> StudyConfig:
@@ -84,6 +87,16 @@ def parse_study(text: str, source: str) -> StudyConfig:
     )
     _check_together(document, study, space)
     return study
+
+
+def _read_text(path: str | FilePath) -> str:
+    try:
+        with FilePath(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StudyError(f"cannot be read: {reason}", where=str(path)) from error
+    return decode(content, str(path))
 
 
 def _load_plugins(document: Document, plugins: tuple[str, ...]) -> None:
@@ -141,12 +154,8 @@ def _overridden(text: str, source: str, overrides: Mapping[str, Any]) -> str:
 
 
 def _override(value: Any, path: str, replacement: Any) -> None:
-    key, _, rest = path.partition(".")
     # Under sweep and search a dotted name is one key.
-    if not rest or key in ("sweep", "search"):
-        keys = [key, rest] if rest else [key]
-    else:
-        keys = path.split(".")
+    keys = path.split(".", 1 if path.startswith(("sweep.", "search.")) else -1)
     for step in keys[:-1]:
         value = value.setdefault(step, {}) if isinstance(value, dict) else None
     if not isinstance(value, dict):

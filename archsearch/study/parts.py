@@ -1,4 +1,4 @@
-"""The parts of a study beside its space, read one by one: objectives, seeds, sampler, budget, …"""
+"""The parts of a study beside its space, read one by one: objectives, seeds, sampler, budget."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from archsearch.architecture import published_names
 from archsearch.errors import InputError
 from archsearch.study.leaves import settings_leaves
-from archsearch.study.schema import Bounds, Choice, Direction, Match
+from archsearch.study.schema import Bounds, Choice, Direction, Match, Matched
 from archsearch.study.settings import Settings, is_safe_name
 from archsearch.study.space import build_settings
 from archsearch.study.vocabulary import CONSTRAINTS, DIRECTIONS, MATCHED, OBJECTIVES
@@ -174,7 +174,7 @@ def read_match(document: Document) -> Match | None:
     check_keys(document, ("match",), MATCHED)
     if len(given) != 1:
         raise document.error(("match",), "must name one of parameters and macs", got=given)
-    quantity, target = next(iter(given.items()))
+    quantity, target = cast(tuple[Matched, Any], next(iter(given.items())))
     place: Path = ("match", quantity)
     if isinstance(target, dict):
         check_keys(document, place, ("of",))
@@ -219,7 +219,7 @@ def check_keys(document: Document, path: Path, known: Sequence[str], rule: str =
     """Refuse keys that a mapping does not have, and say which was probably meant."""
     value = document.value
     for step in path:
-        value = value[step] if step in value else {}
+        value = value.get(step, {})
     for key in value or {}:
         if key not in known:
             raise document.key_error((*path, key), rule, fix=suggest_name(key, known))

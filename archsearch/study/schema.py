@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 from archsearch.study.cells import Cell, build_cells
 from archsearch.study.dimensions import Dimension
+from archsearch.study.growth import build_identity
 from archsearch.study.settings import BudgetSettings, ExecutionSettings, TrackingSettings
 from archsearch.study.space import Space, TrialSpec
 
 Direction = Literal["maximize", "minimize"]
+Matched = Literal["parameters", "macs"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Choice:
 class Match:
     """A budget that the width of each network is solved for: a number, or that `of` a published network."""
 
-    quantity: Literal["parameters", "macs"]
+    quantity: Matched
     target: int | None = None
     of: str | None = None
 
@@ -118,6 +120,4 @@ class StudyConfig:
 
     def identity(self) -> dict[str, Any]:
         """What must not change while a study grows, in JSON's values; swept values may be added."""
-        from archsearch.study.growth import build_identity
-
         return build_identity(self)

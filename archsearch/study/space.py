@@ -50,6 +50,19 @@ class Space:
     sweep: tuple[Dimension, ...]
     search: tuple[Dimension, ...]
 
+    def fixed_settings(self) -> tuple[TrainingSettings, DataSettings]:
+        """Training and data as fixed, with defaults for what is swept or searched: those of a baseline.
+
+        Raises:
+            StudyError: The settings contradict each other.
+        """
+        fixed: dict[str, dict[str, Any]] = {"training": {}, "data": {}}
+        for path, value in self.base.items():
+            group, _, name = path.partition(".")
+            fixed.get(group, {})[name] = value
+        training = build_settings(TrainingSettings, fixed["training"], "training")
+        return training, build_settings(DataSettings, fixed["data"], "data")
+
     def resolve(self, values: Mapping[str, Any]) -> TrialSpec:
         """Complete swept and sampled values to what is built and trained.
 

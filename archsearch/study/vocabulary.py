@@ -51,7 +51,7 @@ _STARTUP = {"n_startup_trials": _COUNT}
 _PATIENCE = {**_STARTUP, "n_warmup_steps": _COUNT, "interval_steps": _POSITIVE, "n_min_trials": _POSITIVE}
 _HALVING = {"reduction_factor": {"type": "integer", "minimum": 2}, "bootstrap_count": _COUNT}
 
-# JSON Schema of each option, by the name that Optuna 5's class gives it; options that are functions are left out.
+# JSON Schema of each option, by its name in Optuna 5; options that are functions are left out.
 SAMPLERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "tpe": {
         **_STARTUP,

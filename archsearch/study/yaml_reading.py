@@ -207,8 +207,9 @@ class _Composer:
         if isinstance(event, AliasEvent):
             return self._aliased(event, path)
         assert isinstance(event, NodeEvent)
-        if getattr(event, "tag", None):
-            raise self._error("must hold no YAML tags", event, path, got=str(event.tag))
+        tag = getattr(event, "tag", None)
+        if tag:
+            raise self._error("must hold no YAML tags", event, path, got=str(tag))
         anchor = event.anchor
         if anchor is not None:
             if anchor in self._anchors:
@@ -242,7 +243,7 @@ class _Composer:
         return node
 
     def _compose_entry(self, node: _Node, key: NodeEvent, path: Path) -> None:
-        if not isinstance(key, ScalarEvent) or key.tag or key.anchor is not None:
+        if not isinstance(key, ScalarEvent) or getattr(key, "tag", None) or key.anchor is not None:
             raise self._error("must have plain names as keys", key, path)
         name = key.value
         if _CONTROL.search(name):
