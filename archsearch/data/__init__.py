@@ -2,7 +2,7 @@
 
 from archsearch.data.dataset import Dataset, Split
 from archsearch.data.loading import check_data, load_dataset
-from archsearch.data.module import ImageDataModule
+from archsearch.data.module import ImageDataModule, mix_seed
 from archsearch.data.source import RawData, Source, load_source_plugins, register_source
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "check_data",
     "load_dataset",
     "load_source_plugins",
+    "mix_seed",
     "register_source",
 ]

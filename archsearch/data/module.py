@@ -92,7 +92,7 @@ class TrainingBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         device = self._split.labels.device
-        generator = torch.Generator().manual_seed(_mix_seed(self._seed, self._epoch))
+        generator = torch.Generator().manual_seed(mix_seed(self._seed, self._epoch))
         order = torch.randperm(len(self._split), generator=generator)[: self._used].to(device)
         augmentation = self._augmentation
         draws = None
@@ -152,6 +152,6 @@ def _move(split: Split, device: torch.device) -> Split:
     return Split(split.images.to(device), split.labels.to(device))
 
 
-def _mix_seed(seed: int, epoch: int) -> int:
-    """Neighbouring seeds and epochs must not share streams, as they would under ``seed + epoch``."""
-    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0])
+def mix_seed(*keys: int) -> int:
+    """Make one seed of several: neighbouring ones must not share streams, as under ``seed + epoch``."""
+    return int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0])

@@ -41,7 +41,7 @@ class Job:
     Attributes:
         trial: Number of the trial, unique within its study.
         seed: Seed of initialisation, order of the images and augmentation.
-        measures: Measures beyond the usual ones: ``val_macro_f1``, ``latency_ms``, ``val_<metric of a plugin>``.
+        measures: Measures beyond the usual ones: ``val_macro_f1``, ``latency_ms``, ``val_<plugin's>``.
         weights_path: Where the trained weights are saved (safetensors); None saves none.
         plugins: Packages whose blocks, data sources and metrics may be loaded.
     """

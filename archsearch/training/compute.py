@@ -1,0 +1,166 @@
+"""The arithmetic of a study, measured once: precision and memory format, the same for all of its trials."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import nn
+
+from archsearch.architecture import Architecture
+from archsearch.data import Dataset, ImageDataModule
+from archsearch.data.module import Batch
+from archsearch.models import build_network, count_cost
+from archsearch.study.settings import TrainingSettings
+from archsearch.training.evaluation import build_fabric
+from archsearch.training.failure import describe_failure
+from archsearch.training.module import Classifier
+from archsearch.training.values import Compute
+
+# What is simpler comes first; something later must be so much faster to be chosen.
+_NEEDED_GAIN = 1.1
+_ROUNDS = 7
+_TIME_LIMIT_S = 2.0
+_LARGEST_BATCH = 64
+
+
+@dataclass(frozen=True)
+class _Timing:
+    """A candidate and its median seconds a step."""
+
+    compute: Compute
+    seconds: float
+
+    def __str__(self) -> str:
+        layout = ", channels last" if self.compute.channels_last else ""
+        return f"{self.compute.precision}{layout} {self.seconds * 1000:.1f} ms"
+
+
+def choose_compute(
+    architectures: Sequence[Architecture],
+    training: TrainingSettings,
+    dataset: Dataset,
+    *,
+    device: Literal["cpu", "cuda", "mps"],
+    threads: int,
+) -> Compute:
+    """Choose precision and memory format for a study.
+
+    ``precision: auto`` times steps of training of the architecture of median MACs in float32, float32 with
+    channels last, and (where the hardware computes it) bfloat16 with channels last, in turns. A candidate
+    is taken when it is at least 10 % faster than the simpler one. A precision that the study names is taken
+    without measuring.
+
+    Args:
+        architectures: Those that the study may train.
+        training: Precision, batch size and optimizer.
+        dataset: For the shape of the images and the number of classes.
+        device: Where trials run.
+        threads: Threads of one worker on a CPU.
+    """
+    plain = Compute(precision="32", channels_last=False, threads=threads, device=device)
+    if training.precision == "32":
+        return replace(plain, reason="precision: 32 is what the study asks for")
+    # Channels mean nothing to flat inputs.
+    channels_last = len(dataset.input_shape) == 3
+    bf16 = replace(plain, precision="bf16", channels_last=channels_last)
+    if training.precision == "bf16":
+        return replace(bf16, reason="precision: bf16 is what the study asks for")
+    candidates = [plain]
+    if channels_last:
+        candidates.append(replace(plain, channels_last=True))
+    if computes_bf16(device):
+        candidates.append(bf16)
+    if not architectures or len(candidates) == 1:
+        return replace(plain, reason="float32, as there is nothing else to choose on this device")
+    architecture = _median_architecture(architectures, dataset)
+    return _measure_candidates(candidates, architecture, training, dataset)
+
+
+def computes_bf16(device: str) -> bool:
+    """Whether the device computes bfloat16 in its own instructions, not by emulation."""
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device == "cpu":
+        known = torch.cpu.get_capabilities()
+        return bool(known.get("avx512_bf16") or known.get("amx_bf16") or known.get("bf16"))
+    return False
+
+
+def _median_architecture(architectures: Sequence[Architecture], dataset: Dataset) -> Architecture:
+    def macs(architecture: Architecture) -> int:
+        return count_cost(architecture, dataset.input_shape, dataset.num_classes).macs
+
+    return sorted(architectures, key=macs)[(len(architectures) - 1) // 2]
+
+
+def _measure_candidates(
+    candidates: Sequence[Compute], architecture: Architecture, training: TrainingSettings, dataset: Dataset
+) -> Compute:
+    torch.set_num_threads(candidates[0].threads)
+    batch_size = min(training.batch_size, _LARGEST_BATCH, len(dataset.train))
+    data = ImageDataModule(dataset, training.model_copy(update={"batch_size": batch_size}), seed=0)
+    batch = next(iter(data.train_dataloader()))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            networks = [
+                build_network(architecture, dataset.input_shape, dataset.num_classes) for _ in candidates
+            ]
+        steps = [_build_step(*pair, training, batch) for pair in zip(candidates, networks, strict=True)]
+        timings = _time_in_turns(candidates, steps)
+    # A network that cannot be trained here fails as a trial, with its reason; it must not end the study.
+    except (RuntimeError, MemoryError) as error:
+        reason = describe_failure(error).splitlines()[0]
+        return replace(candidates[0], reason=f"float32, as {architecture.name} cannot be measured: {reason}")
+    chosen = timings[0]
+    for timing in timings[1:]:
+        if timing.seconds * _NEEDED_GAIN <= chosen.seconds:
+            chosen = timing
+    measured = "; ".join(str(timing) for timing in timings)
+    reason = f"{architecture.name}, a step of {batch_size} images, median: {measured}"
+    return replace(chosen.compute, reason=reason)
+
+
+def _build_step(
+    compute: Compute, network: nn.Module, training: TrainingSettings, batch: Batch
+) -> Callable[[], None]:
+    """Build a step of training as the loop makes it: forward, backward, optimizer."""
+    fabric = build_fabric(compute)
+    module = Classifier(network, training, steps_per_epoch=1, channels_last=compute.channels_last)
+    module.to(fabric.device).train()
+    optimizer = module.configure_optimizers()["optimizer"]
+    images, labels = batch
+    on_device = (images.to(fabric.device), labels.to(fabric.device))
+
+    def step() -> None:
+        with fabric.autocast():
+            loss = module.training_step(on_device, 0)["loss"]
+        fabric.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        # Reading a value waits for an accelerator to finish.
+        loss.item()
+
+    return step
+
+
+def _time_in_turns(candidates: Sequence[Compute], steps: Sequence[Callable[[], None]]) -> list[_Timing]:
+    """Time all candidates round by round, so that a busy machine slows them alike."""
+    start = time.perf_counter()
+    for step in steps:
+        step()
+    seconds: list[list[float]] = [[] for _ in steps]
+    for _ in range(_ROUNDS):
+        for step, times in zip(steps, seconds, strict=True):
+            before = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - before)
+        if time.perf_counter() - start > _TIME_LIMIT_S:
+            break
+    return [
+        _Timing(compute, statistics.median(times)) for compute, times in zip(candidates, seconds, strict=True)
+    ]

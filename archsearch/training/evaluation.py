@@ -1,0 +1,107 @@
+"""Evaluation: loss and accuracy of a network on a split, in evaluation mode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from torch import Tensor, nn
+
+from archsearch.architecture import Architecture
+from archsearch.data import ImageDataModule, load_dataset
+from archsearch.data.module import EvaluationBatches
+from archsearch.models import build_network
+from archsearch.training.module import Classifier
+from archsearch.training.values import Compute, Job
+from archsearch.training.weights import read_weights
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a network says about a split.
+
+    Attributes:
+        loss: Mean cross-entropy.
+        accuracy: Share of images classified rightly.
+        logits: ``[N, classes]``.
+        labels: ``[N]``.
+    """
+
+    loss: float
+    accuracy: float
+    logits: Tensor
+    labels: Tensor
+
+    @property
+    def error(self) -> float:
+        """Share of images classified wrongly."""
+        return 1 - self.accuracy
+
+
+def build_fabric(compute: Compute) -> Fabric:
+    """Build the Fabric of one device in this arithmetic."""
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if compute.precision == "bf16" else "32-true"
+    # Each job has a device to itself; a batch system's variables must not make it part of a group.
+    return Fabric(
+        accelerator=compute.device, devices=1, precision=precision, plugins=[LightningEnvironment()]
+    )
+
+
+def evaluate_split(fabric: Fabric, module: Classifier, batches: EvaluationBatches) -> Evaluation:
+    """Evaluate on all batches; the module is left in evaluation mode."""
+    module.eval()
+    losses, logits, labels = [], [], []
+    with torch.inference_mode():
+        for number, batch in enumerate(batches):
+            with fabric.autocast():
+                step = module.validation_step(batch, number)
+            losses.append(step["loss"])
+            logits.append(step["logits"])
+            labels.append(batch[1])
+    all_logits, all_labels = torch.cat(logits), torch.cat(labels)
+    loss = mean_loss(losses, [len(batch) for batch in labels])
+    return Evaluation(loss, count_accuracy(all_logits.argmax(1), all_labels), all_logits, all_labels)
+
+
+def mean_loss(losses: list[Tensor], sizes: list[int]) -> float:
+    """Return the mean over images of the mean losses of batches of these sizes; reads the device once."""
+    weights = torch.tensor(sizes, dtype=torch.float64)
+    return float((torch.stack(losses).double().cpu() * weights).sum() / weights.sum())
+
+
+def count_accuracy(predictions: Tensor, labels: Tensor) -> float:
+    """Count right predictions, as a share."""
+    return int((predictions == labels).sum()) / len(labels)
+
+
+def load_network(
+    architecture: Architecture, input_shape: tuple[int, ...], classes: int, *, weights_path: str
+) -> nn.Module:
+    """Build a network and give it the weights of a finished training; it comes in evaluation mode.
+
+    Raises:
+        RunFolderError: The file is missing, damaged, or of another network.
+    """
+    # Its random initialisation is overwritten, and must not shift the random numbers of the caller.
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(architecture, input_shape, classes)
+    read_weights(network, weights_path)
+    return network.eval()
+
+
+def evaluate_test(job: Job, weights_path: str) -> dict[str, float]:
+    """Evaluate a finished training on the test split: test_error, test_accuracy, test_loss."""
+    torch.set_num_threads(job.compute.threads)
+    dataset = load_dataset(job.data)
+    network = load_network(
+        job.architecture, dataset.input_shape, dataset.num_classes, weights_path=weights_path
+    )
+    fabric = build_fabric(job.compute)
+    module = Classifier(network, job.training, steps_per_epoch=1, channels_last=job.compute.channels_last)
+    module.to(fabric.device)
+    data = ImageDataModule(dataset, job.training, job.seed, fabric.device)
+    found = evaluate_split(fabric, module, data.test_dataloader())
+    return {"test_error": found.error, "test_accuracy": found.accuracy, "test_loss": found.loss}

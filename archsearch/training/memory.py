@@ -1,0 +1,66 @@
+"""Peak memory of a training."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import psutil
+import torch
+
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"
+_MIB = 2**20
+
+
+class MemoryMeter:
+    """Measures from its making on.
+
+    On CUDA: the most memory that tensors took. On a CPU: how far the process's resident memory grew at its
+    peak, the memory that an earlier training left to the allocator not counted; so take it as a lower bound,
+    exact for the first training of a process. Where the system cannot reset the peak (other than Linux), it
+    is the growth seen at the end of epochs.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._seen_mib = 0.0
+        self._start_mib = 0.0
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+            return
+        self._has_peak = _reset_peak()
+        self._start_mib = _resident_mib()
+
+    def sample(self) -> None:
+        """Look at the memory in use now."""
+        if self._device.type != "cuda":
+            current = _peak_mib() if self._has_peak else _resident_mib()
+            self._seen_mib = max(self._seen_mib, current - self._start_mib)
+
+    def peak_mib(self) -> float:
+        """Return the peak so far, in MiB."""
+        if self._device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self._device) / _MIB
+        self.sample()
+        return self._seen_mib
+
+
+def _reset_peak() -> bool:
+    try:
+        _CLEAR.write_text(_RESET_PEAK)
+    except OSError:
+        return False
+    return True
+
+
+def _peak_mib() -> float:
+    found = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text())
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def _resident_mib() -> float:
+    return psutil.Process(os.getpid()).memory_info().rss / _MIB

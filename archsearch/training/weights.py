@@ -1,0 +1,41 @@
+"""Trained weights on disk, as safetensors: nothing in such a file can run code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from archsearch.errors import RunFolderError
+
+
+def save_weights(network: nn.Module, path: str | Path) -> None:
+    """Save all parameters and buffers; the file is there in full or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    try:
+        save_file(tensors, part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_weights(network: nn.Module, path: str | Path) -> None:
+    """Give a network the weights of a file.
+
+    Raises:
+        RunFolderError: The file is missing, damaged, or of another network.
+    """
+    try:
+        network.load_state_dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise RunFolderError(f"must be a file of weights ({error})", path=str(path)) from error
+    except RuntimeError as error:
+        raise RunFolderError(f"must hold the weights of this network ({error})", path=str(path)) from error
