@@ -1,0 +1,71 @@
+"""The command line: one module a command, loaded when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from archsearch.errors import ArchsearchError
+
+_COMMANDS = {
+    "run": "Train what a study asks for; goes on where it stopped.",
+    "plan": "Show what a study would train, and what it would cost.",
+    "describe": "Depth, parameters, MACs and memory of networks, side by side.",
+    "report": "Draw a study's depth curve and list its results.",
+    "export": "Write the best network as a folder that anyone can use.",
+    "ui": "Open the MLflow dashboard of a study's store.",
+    "sync": "Bring MLflow up to what a study's journal says.",
+    "schema": "Print the JSON Schema of the study file, for editors.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Knows its commands by name; imports a command's module only to run it or to print its help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"archsearch.cli.{cmd_name}_command")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.command(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: archsearch run search_spaces/resnet_space.yaml",
+)
+@click.version_option(package_name="archsearch")
+def cli() -> None:
+    """How deep should my network be, and which skip connection lets it be that deep?"""
+
+
+def main() -> None:
+    """Run a command; errors are one paragraph, exit code 2 for bad input and 1 for a failure."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as request:
+        sys.exit(request.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ArchsearchError as error:
+        click.echo(f"archsearch: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("archsearch: stopped. The same command goes on from here.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone, as `| head` does.
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,5 +1,6 @@
 """The append-only record of a study, from which everything else can be rebuilt."""
 
+from archsearch.journal.folder import RunFolder
 from archsearch.journal.history import ReplicateHistory, SessionHistory, StudyHistory, TrialHistory
 from archsearch.journal.locking import RunFolderLock
 from archsearch.journal.reading import JOURNAL_NAME, JournalReader, read_journal
@@ -15,6 +16,7 @@ __all__ = [
     "Record",
     "Replay",
     "ReplicateHistory",
+    "RunFolder",
     "RunFolderLock",
     "SessionHistory",
     "StudyHistory",

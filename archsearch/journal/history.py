@@ -25,6 +25,7 @@ class ReplicateHistory:
         test: Measures on the test set, where the study reports them.
         started: When the latest attempt started.
         finished: When the outcome was recorded.
+        repeated_of: Number of the trial that was trained in its place, being the same; else None.
     """
 
     seed: int
@@ -37,6 +38,7 @@ class ReplicateHistory:
     test: Metrics = field(default_factory=dict)
     started: float | None = None
     finished: float | None = None
+    repeated_of: int | None = None
 
 
 @dataclass(frozen=True)

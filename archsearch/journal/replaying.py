@@ -113,6 +113,7 @@ class Replay:
                 reason=record.fields.get("reason", ""),
                 metrics=record.fields["metrics"],
                 finished=record.time,
+                repeated_of=record.fields.get("repeated_of"),
             ),
         )
 
@@ -123,8 +124,14 @@ class Replay:
     def _tell(self, record: Record) -> None:
         fields = record.fields
         values = fields.get("values")
-        self._trials[fields["trial"]] = replace(
-            self._trials[fields["trial"]],
+        trial = self._trials[fields["trial"]]
+        attributes = fields.get("optuna_attributes")
+        optuna = trial.optuna
+        if optuna is not None and attributes is not None:
+            optuna = {**optuna, "trial_attributes": attributes}
+        self._trials[trial.number] = replace(
+            trial,
+            optuna=optuna,
             outcome=fields["outcome"],
             reason=fields.get("reason", ""),
             objective_values=None if values is None else tuple(values),

@@ -1,0 +1,95 @@
+"""Depth against error: the cells of a study, put together into curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from archsearch.journal import TrialHistory
+from archsearch.search.ranking import reported_trials
+from archsearch.statistics.descriptive import mean_and_std
+from archsearch.study import label_values
+
+MEASURES = ("train_error", "val_error", "test_error")
+
+
+@dataclass(frozen=True)
+class DepthPoint:
+    """What the networks of one depth showed, on one curve.
+
+    Attributes:
+        depth: Weighted layers.
+        trial: Number of the trial.
+        name: Of the network.
+        parameters: Of the network.
+        macs: Of one image's forward pass.
+        errors: By measure, one error per seed, as fractions; a measure that no seed has is missing.
+    """
+
+    depth: int
+    trial: int
+    name: str
+    parameters: int
+    macs: int
+    errors: dict[str, tuple[float, ...]]
+
+    def mean(self, measure: str) -> float:
+        """Mean over the seeds."""
+        return mean_and_std(self.errors[measure])[0]
+
+    def std(self, measure: str) -> float | None:
+        """Sample standard deviation over the seeds; None with one seed."""
+        return mean_and_std(self.errors[measure])[1]
+
+
+@dataclass(frozen=True)
+class DepthCurve:
+    """Points that differ in depth, the shallowest first.
+
+    Attributes:
+        label: ``block=plain``: the swept values that the points share; of a search, the block.
+        family: The block.
+    """
+
+    label: str
+    family: str
+    points: tuple[DepthPoint, ...]
+
+
+def depth_curves(trials: Iterable[TrialHistory]) -> list[DepthCurve]:
+    """Put the trials that a study reports into curves: by their swept values, searched ones by their block."""
+    grouped: dict[str, list[TrialHistory]] = {}
+    for trial in reported_trials(trials):
+        grouped.setdefault(_label(trial), []).append(trial)
+    return [
+        DepthCurve(
+            label,
+            str(members[0].architecture["block"]),
+            tuple(sorted(map(_point, members), key=lambda point: (point.depth, point.trial))),
+        )
+        for label, members in grouped.items()
+    ]
+
+
+def _label(trial: TrialHistory) -> str:
+    if trial.phase == "include":
+        return "baselines"
+    shared: dict[str, Any] = {
+        path: value for path, value in trial.cell.items() if path != "architecture.depth"
+    }
+    return label_values(shared) if shared else f"block={trial.architecture['block']}"
+
+
+def _point(trial: TrialHistory) -> DepthPoint:
+    errors: dict[str, tuple[float, ...]] = {}
+    for measure in MEASURES:
+        found = [{**r.metrics, **r.test}.get(measure) for r in trial.replicates.values()]
+        values = tuple(value for value in found if value is not None)
+        if values:
+            errors[measure] = values
+    assert trial.parameters is not None
+    assert trial.macs is not None
+    return DepthPoint(
+        trial.architecture["depth"], trial.number, trial.name, trial.parameters, trial.macs, errors
+    )

@@ -1,0 +1,73 @@
+"""Pictures of depth curves; readable in black and white by marker and line style."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from archsearch.analysis.depth_curve import DepthCurve
+
+# Okabe and Ito's colours, told apart by colour-blind people too; one a family.
+_COLOURS = {
+    "plain": "#D55E00",
+    "residual": "#0072B2",
+    "dense": "#009E73",
+    "highway": "#CC79A7",
+    "grouped": "#E69F00",
+}
+_OTHER = "#000000"
+_STYLES = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"))
+_PANELS = {"train_error": "training error (evaluation mode)", "val_error": "validation error"}
+
+
+def plot_depth_curves(curves: Sequence[DepthCurve], title: str, path: Path) -> None:
+    """Draw training and validation error against depth, side by side on one scale, as a PNG.
+
+    Points are means over seeds; bars reach one sample standard deviation to each side; small dots are seeds.
+    """
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    panels = figure.subplots(1, len(_PANELS), sharey=True)
+    for axes, (measure, label) in zip(panels, _PANELS.items(), strict=True):
+        seen: dict[str, int] = {}
+        for curve in curves:
+            style = _STYLES[seen.get(curve.family, 0) % len(_STYLES)]
+            seen[curve.family] = seen.get(curve.family, 0) + 1
+            _draw_curve(axes, curve, measure, style)
+        axes.set_xlabel("depth (weighted layers)")
+        axes.set_title(label, fontsize=10)
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+        axes.set_ylim(bottom=0)
+        axes.grid(visible=True, alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("error")
+    panels[-1].legend(frameon=False, fontsize=9)
+    figure.suptitle(title, fontsize=11)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def _draw_curve(axes: Axes, curve: DepthCurve, measure: str, style: tuple[str, str]) -> None:
+    points = [point for point in curve.points if measure in point.errors]
+    colour = _COLOURS.get(curve.family, _OTHER)
+    marker, line = style
+    # A curve has one point a depth; a search has many, which no line should join.
+    swept = len({point.depth for point in points}) == len(points)
+    axes.errorbar(
+        [point.depth for point in points],
+        [point.mean(measure) for point in points],
+        yerr=[point.std(measure) or 0 for point in points],
+        color=colour,
+        marker=marker,
+        linestyle=line if swept else "none",
+        markersize=5,
+        capsize=3,
+        label=curve.label,
+    )
+    for point in points:
+        if len(point.errors[measure]) > 1:
+            seeds = point.errors[measure]
+            axes.plot([point.depth] * len(seeds), seeds, ".", color=colour, alpha=0.4, markersize=4)

@@ -1,0 +1,226 @@
+"""Run a study: from its file to trained networks, a journal, and MLflow."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import socket
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from archsearch.application.sampling import sample_architectures
+from archsearch.data import Dataset, check_data, load_dataset, load_source_plugins
+from archsearch.errors import RunFolderError
+from archsearch.execution import Devices, build_executor, find_devices
+from archsearch.journal import Journal, Record, RunFolder, RunFolderLock, StudyHistory, TrialHistory
+from archsearch.search.conductor import Conductor, Workplace
+from archsearch.search.ranking import pareto_front, rank, reported_trials
+from archsearch.study import StudyConfig, check_growth, load_study
+from archsearch.tracking import MirrorProcess, MirrorStatus, tracking_uri
+from archsearch.training import Compute, choose_compute, evaluate_test
+
+_LIBRARIES = ("torch", "pytorch-lightning", "torchmetrics", "optuna", "mlflow", "numpy")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of a study ended.
+
+    Attributes:
+        study: The study.
+        folder: Its run folder.
+        history: All that its journal says.
+        reason: Why it ended.
+        tracking_uri: Where MLflow's store is; empty where tracking is off.
+        mirrored: What the mirror wrote; None where tracking is off.
+    """
+
+    study: StudyConfig
+    folder: RunFolder
+    history: StudyHistory
+    reason: str
+    tracking_uri: str
+    mirrored: MirrorStatus | None
+
+    @property
+    def best(self) -> list[TrialHistory]:
+        """The trials that the study's answer rests on, best first."""
+        return rank(reported_trials(self.history.trials.values()), self.study.objectives)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The outcome as JSON's values, for programs."""
+        counts = Counter(trial.outcome or "unfinished" for trial in self.history.trials.values())
+        best = self.best[0] if self.best else None
+        return {
+            "study": self.study.name,
+            "run_folder": str(self.folder.path),
+            "reason": self.reason,
+            "trials": dict(counts),
+            "best": best and _best_mapping(best, self.study),
+            "mlflow": {
+                "uri": self.tracking_uri,
+                "experiment_id": self.mirrored.experiment_id if self.mirrored else None,
+            },
+        }
+
+
+def run_study(
+    path: str | Path,
+    *,
+    runs_folder: str | Path = "runs",
+    listen: Callable[[Record], None] = lambda record: None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Outcome:
+    """Run a study to its end, or go on where it stopped.
+
+    Args:
+        path: The study's YAML file.
+        runs_folder: Folder of all run folders.
+        listen: Called with each journal record as it is written.
+        say: Called with sentences for the person who waits.
+
+    Raises:
+        StudyError: The study cannot be run as it stands.
+        DataError: Its data are missing or wrong.
+        RunFolderError: The run folder is read-only, in use, or another study's.
+    """
+    study = load_study(path)
+    load_source_plugins(study.plugins)
+    training, data = study.space.fixed_settings()
+    check_data(data)
+    dataset = load_dataset(data)
+    devices = find_devices(study.execution.device)
+    folder = RunFolder.of(study.name, runs_folder)
+    with ExitStack() as stack:
+        stack.enter_context(RunFolderLock(folder.path))
+        journal = stack.enter_context(Journal.open(folder.journal))
+        if journal.healed:
+            say(journal.healed)
+        _open_study(study, journal, folder, dataset)
+        executor = build_executor(study.execution, devices=devices)
+        compute = _compute(study, journal, dataset, devices, say)
+        conductor = Conductor(study, journal, Workplace(executor, compute, folder), listen=listen)
+        uri = tracking_uri(study.tracking)
+        work_left = conductor.take_up()
+        mirror = stack.enter_context(MirrorProcess(folder, uri)) if uri else None
+        reason = conductor.history.finished or ""
+        if work_left or not reason:
+            conductor.record("session", **_session(study, executor.slots, compute))
+            reason = _train(conductor, stack, executor, work_left=work_left)
+        mirrored = mirror.close() if mirror else None
+        return Outcome(study, folder, conductor.history, reason, uri, mirrored)
+
+
+def _train(conductor: Conductor, stack: ExitStack, executor: Any, *, work_left: bool) -> str:
+    try:
+        if work_left:
+            stack.enter_context(executor)
+        reason = conductor.run()
+        _test(conductor)
+    except KeyboardInterrupt:
+        conductor.record("interrupted", reason="stopped from the keyboard")
+        raise
+    conductor.record("finished", reason=reason)
+    return reason
+
+
+def _test(conductor: Conductor) -> None:
+    """Read the test set, once, for the networks that the study reports."""
+    for trial in tested_trials(conductor.history, conductor.objectives):
+        for seed in trial.seeds:
+            replicate = trial.replicates[seed]
+            source = trial.number if replicate.repeated_of is None else replicate.repeated_of
+            if not replicate.test:
+                job = conductor.job(source, seed)
+                metrics = evaluate_test(job, job.weights_path or "")
+                conductor.record("test", trial=trial.number, seed=seed, metrics=metrics)
+
+
+def tested_trials(history: StudyHistory, objectives: dict[str, str]) -> list[TrialHistory]:
+    """The trials whose test error is reported: every cell's final one, of a mere search its best."""
+    reported = reported_trials(history.trials.values())
+    searched = [trial for trial in reported if trial.phase == "search"]
+    if not searched:
+        return reported
+    ranked = rank(searched, objectives)
+    best = ranked[:1] if len(objectives) == 1 else pareto_front(ranked, objectives)
+    return [trial for trial in reported if trial in best or trial.phase == "include"]
+
+
+def _open_study(study: StudyConfig, journal: Journal, folder: RunFolder, dataset: Dataset) -> None:
+    if journal.records:
+        header = journal.records[0].fields
+        check_growth(header["identity"], study)
+        if header["data_fingerprint"] != dataset.fingerprint:
+            raise RunFolderError(
+                "holds a study of other data: the images, labels or split have changed since",
+                path=str(folder.path),
+                fix="Give the study a new name, or bring the old data back.",
+            )
+    else:
+        journal.append(
+            "study",
+            uid=uuid.uuid4().hex,
+            name=study.name,
+            archsearch=importlib.metadata.version("archsearch"),
+            identity=study.identity(),
+            text=study.text,
+            source=study.source,
+            input_shape=dataset.input_shape,
+            classes=dataset.num_classes,
+            class_names=dataset.classes,
+            train_images=len(dataset.train.labels),
+            data_fingerprint=dataset.fingerprint,
+            objectives=dict(study.objectives),
+            versions=_versions(),
+        )
+    folder.study.write_text(study.text, encoding="utf-8")
+
+
+def _versions() -> dict[str, str]:
+    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version(), **versions}
+
+
+def _compute(
+    study: StudyConfig, journal: Journal, dataset: Dataset, devices: Devices, say: Callable[[str], None]
+) -> Compute:
+    decided = [record for record in journal.records if record.kind == "compute"]
+    if decided:
+        return Compute(**decided[-1].fields)
+    compute = choose_compute(
+        sample_architectures(study), study.fixed.training, dataset, devices.kind, threads=1
+    )
+    journal.append("compute", **asdict(compute))
+    say(f"Arithmetic: {compute.reason}")
+    return compute
+
+
+def _session(study: StudyConfig, slots: int, compute: Compute) -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "executor": study.execution.executor,
+        "slots": slots,
+        "device": compute.device,
+        "clock": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _best_mapping(trial: TrialHistory, study: StudyConfig) -> dict[str, Any]:
+    assert trial.objective_values is not None
+    return {
+        "trial": trial.number,
+        "name": trial.name,
+        "value": trial.objective_values[0],
+        "values": dict(zip(study.objectives, trial.objective_values, strict=True)),
+        "architecture": dict(trial.architecture),
+        "metrics": dict(trial.metrics),
+    }

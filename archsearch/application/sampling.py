@@ -1,0 +1,33 @@
+"""A look at the networks that a study may build, before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from archsearch.architecture import Architecture
+from archsearch.errors import InputError
+from archsearch.study import StudyConfig, sample_search
+
+_NETWORKS_LOOKED_AT = 64
+
+
+def sample_values(study: StudyConfig, limit: int) -> Iterator[Mapping[str, Any]]:
+    """Values of each cell, with all combinations of its search where there are at most `limit`, else samples."""
+    for cell in study.cells():
+        for values in sample_search(study.space, cell.values, limit):
+            yield {**cell.values, **values}
+
+
+def sample_architectures(study: StudyConfig) -> list[Architecture]:
+    """Different networks of all cells, to decide what suits them on the whole."""
+    per_cell = max(1, _NETWORKS_LOOKED_AT // len(study.cells()))
+    found: dict[str, Architecture] = {}
+    for values in sample_values(study, per_cell):
+        try:
+            architecture = study.resolve(values).architecture
+        except InputError:
+            # Not every combination can be built; a cell in which none can is an error long before.
+            continue
+        found[architecture.id] = architecture
+    return list(found.values())

@@ -1,0 +1,31 @@
+"""`archsearch run`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from archsearch.cli.options import json_option, runs_folder_option
+
+
+@click.command("run", epilog="Example: archsearch run search_spaces/resnet_space.yaml")
+@click.argument("study", type=click.Path(path_type=Path), metavar="STUDY.yaml")
+@runs_folder_option
+@json_option("End with one JSON object on standard output; progress goes to standard error.")
+def command(study: Path, runs_folder: Path, as_json: bool) -> None:
+    """Train what a study asks for, write the journal and MLflow, and show the best.
+
+    A study that was interrupted goes on where it stopped; one that is finished trains nothing.
+    """
+    from archsearch.application.running import run_study
+    from archsearch.cli.progress import Progress, print_outcome
+
+    progress = Progress(sys.stderr if as_json else sys.stdout)
+    outcome = run_study(study, runs_folder=runs_folder, listen=progress.hear, say=progress.say)
+    if as_json:
+        click.echo(json.dumps(outcome.to_mapping()))
+    else:
+        print_outcome(outcome)

@@ -1,0 +1,75 @@
+"""What stands where in the run folder of a study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from archsearch.errors import RunFolderError
+from archsearch.journal.history import StudyHistory
+from archsearch.journal.reading import JOURNAL_NAME, read_journal
+from archsearch.journal.replaying import replay
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one study below the folder of all runs.
+
+    Attributes:
+        path: ``runs/<study>``.
+    """
+
+    path: Path
+
+    @classmethod
+    def of(cls, study_name: str, runs_folder: str | Path) -> RunFolder:
+        """The folder of the study of this name, whether or not it exists."""
+        return cls(Path(runs_folder) / study_name)
+
+    @classmethod
+    def find(cls, study: str, runs_folder: str | Path) -> RunFolder:
+        """The folder of a study that was run, given its name, its folder or its YAML file.
+
+        Raises:
+            RunFolderError: No study of that name was run there.
+        """
+        path = Path(study)
+        candidates = [path, Path(runs_folder) / study]
+        found = next((folder for folder in candidates if (folder / JOURNAL_NAME).is_file()), None)
+        if found is None:
+            known = sorted(folder.parent.name for folder in Path(runs_folder).glob(f"*/{JOURNAL_NAME}"))
+            fix = (
+                f"Studies in {runs_folder}: {', '.join(known)}."
+                if known
+                else "Run it first, or give --runs-dir."
+            )
+            raise RunFolderError("must be the name of a study that was run", path="STUDY", got=study, fix=fix)
+        return cls(found)
+
+    @property
+    def journal(self) -> Path:
+        """The append-only record."""
+        return self.path / JOURNAL_NAME
+
+    @property
+    def study(self) -> Path:
+        """The study as it was last run."""
+        return self.path / "study.yaml"
+
+    @property
+    def report(self) -> Path:
+        """Folder of pictures and tables."""
+        return self.path / "report"
+
+    def weights(self, trial: int, seed: int) -> Path:
+        """The trained weights of one replicate."""
+        return self.path / "weights" / f"trial-{trial:04d}-seed-{seed}.safetensors"
+
+    def history(self) -> StudyHistory:
+        """What the journal says.
+
+        Raises:
+            RunFolderError: There is no journal.
+            JournalError: It is damaged.
+        """
+        return replay(read_journal(self.journal))

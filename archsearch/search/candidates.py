@@ -1,0 +1,93 @@
+"""What a set of values would build: its architecture, its cost, and whether the constraints allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from archsearch.architecture import Architecture, published_architecture
+from archsearch.data import load_dataset
+from archsearch.errors import ArchitectureError
+from archsearch.models import Cost, count_cost, solve_width
+from archsearch.study import Bounds, StudyConfig, TrialSpec
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trial before it is trained.
+
+    Attributes:
+        spec: What would be built and how it would be trained; None where the values build nothing.
+        cost: Parameters, MACs and activation memory; None where the network cannot be counted.
+        violations: By constraint, at most 0 where it is met, else by which fraction it is missed.
+        reason: Why it is infeasible; empty where it is not.
+    """
+
+    spec: TrialSpec | None
+    cost: Cost | None = None
+    violations: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+
+
+def examine(study: StudyConfig, values: Mapping[str, Any]) -> Candidate:
+    """Resolve values, meet `match`, count the cost and check the constraints, all before any training.
+
+    Args:
+        study: The study.
+        values: Swept and sampled values by path.
+    """
+    spec = None
+    try:
+        spec = study.resolve(values)
+        shape, classes = _input_of(spec)
+        spec = replace(spec, architecture=_matched(study, spec, shape, classes))
+        cost = count_cost(spec.architecture, shape, classes)
+    except ArchitectureError as error:
+        return Candidate(spec, violations={"buildable": 1.0}, reason=str(error))
+    quantities = {**asdict(cost), "depth": spec.architecture.depth}
+    violations = constraint_violations(study.constraints, quantities)
+    broken = [f"{name} {quantities[name.partition('.')[0]]:,}" for name, by in violations.items() if by > 0]
+    reason = f"outside the constraints: {', '.join(broken)}" if broken else ""
+    return Candidate(spec, cost, violations, reason)
+
+
+def examine_baseline(study: StudyConfig, name: str) -> Candidate:
+    """The same for a published network of the study's `include`, trained with the study's fixed settings."""
+    training, data = study.space.fixed_settings()
+    spec = TrialSpec(published_architecture(name), training, data, requested_depth=None, dropped=())
+    try:
+        return Candidate(spec, count_cost(spec.architecture, *_input_of(spec)))
+    except ArchitectureError as error:
+        return Candidate(spec, reason=str(error))
+
+
+def _input_of(spec: TrialSpec) -> tuple[tuple[int, ...], int]:
+    dataset = load_dataset(spec.data)
+    return dataset.input_shape, dataset.num_classes
+
+
+def _matched(study: StudyConfig, spec: TrialSpec, shape: tuple[int, ...], classes: int) -> Architecture:
+    match = study.match
+    if match is None:
+        return spec.architecture
+    target = match.target
+    if match.of is not None:
+        target = getattr(count_cost(published_architecture(match.of), shape, classes), match.quantity)
+    if match.quantity == "parameters":
+        return solve_width(spec.architecture, shape, classes, parameters=target)
+    return solve_width(spec.architecture, shape, classes, macs=target)
+
+
+def constraint_violations(
+    constraints: Mapping[str, Bounds], quantities: Mapping[str, float]
+) -> dict[str, float]:
+    """By which fraction each bound is missed, at most 0 where it is met; ``buildable`` is met by all of these."""
+    violations = {"buildable": 0.0}
+    for name, bounds in constraints.items():
+        value = quantities[name]
+        if bounds.max is not None:
+            violations[f"{name}.max"] = (value - bounds.max) / abs(bounds.max or 1)
+        if bounds.min is not None:
+            violations[f"{name}.min"] = (bounds.min - value) / abs(bounds.min or 1)
+    return violations

@@ -1,0 +1,174 @@
+"""Optuna's part in one cell: propose, hear of epochs, say whether to go on, learn the outcome.
+
+The Optuna study lives in memory and is rebuilt from the journal. What Optuna keeps beside parameters and
+values (generations, rungs, positions in a sequence) travels in a `Memo` that the journal stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import optuna
+from optuna.distributions import distribution_to_json, json_to_distribution
+from optuna.trial import FrozenTrial, TrialState
+
+from archsearch.search.proposals import suggest
+from archsearch.search.samplers import build_pruner, build_sampler, derive_seed
+from archsearch.study import Dimension, StudyConfig, combine
+from archsearch.study.settings import TrainingSettings
+
+# Optuna's word on each study and trial would stand between our own.
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+Told = Literal["complete", "pruned", "failed"]
+_STATES: Mapping[Told, TrialState] = {
+    "complete": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+
+
+@dataclass(frozen=True)
+class Memo:
+    """What Optuna must be given back to go on as if never interrupted; holds JSON values only."""
+
+    params: dict[str, Any]
+    distributions: dict[str, str]
+    trial_attributes: dict[str, Any] = field(default_factory=dict)
+    study_attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class CellSearch:
+    """The search of one cell.
+
+    Args:
+        study: The study.
+        label: The cell's label, part of every seed.
+        cell: The cell's swept values by path.
+    """
+
+    def __init__(self, study: StudyConfig, label: str, cell: Mapping[str, Any]) -> None:
+        self._study = study
+        self._label = label
+        self._known = {**study.base, **cell}
+        self._storage = optuna.storages.InMemoryStorage()
+        self._optuna = optuna.create_study(
+            storage=self._storage,
+            # Hyperband picks a trial's bracket by this name.
+            study_name=f"{study.name}/{label}",
+            directions=list(study.objectives.values()),
+            pruner=build_pruner(
+                study.pruner.name,
+                study.pruner.options,
+                epochs=int(self._known.get("training.epochs", TrainingSettings().epochs)),
+            ),
+        )
+        self._trials: dict[int, optuna.Trial] = {}
+        self._grid_size = (
+            _count_combinations(study.search, self._known) if study.sampler.name == "grid" else None
+        )
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every combination of a grid has been proposed; never so for other samplers."""
+        return self._grid_size is not None and len(self._trials) >= self._grid_size
+
+    def ask(self, number: int) -> tuple[dict[str, Any], Memo]:
+        """Propose values for the trial of this number (unique over the whole study)."""
+        seeds = (self._study.seed, self._study.name, self._label)
+        self._optuna.sampler = build_sampler(
+            self._study.sampler.name,
+            self._study.sampler.options,
+            cell_seed=derive_seed(*seeds),
+            trial_seed=derive_seed(*seeds, number),
+        )
+        trial = self._optuna.ask()
+        values = suggest(trial, self._study.search, self._known)
+        self._trials[number] = trial
+        return values, self._memo(number)
+
+    def _memo(self, number: int) -> Memo:
+        frozen = self.frozen(number)
+        return Memo(
+            params=dict(frozen.params),
+            distributions={name: distribution_to_json(d) for name, d in frozen.distributions.items()},
+            trial_attributes=dict(frozen.system_attrs),
+            study_attributes=dict(self._storage.get_study_system_attrs(self._optuna._study_id)),
+        )
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Hear of an epoch; True asks to prune the trial.
+
+        Epochs are told from 1, as pruners count resources.
+        """
+        trial = self._trials[number]
+        trial.report(value, step=epoch + 1)
+        return trial.should_prune()
+
+    def tell(
+        self,
+        number: int,
+        outcome: Told,
+        values: Sequence[float] | None = None,
+        violations: Mapping[str, float] | None = None,
+    ) -> dict[str, Any]:
+        """Learn how a trial ended; returns what Optuna now keeps beside it, for the journal.
+
+        Args:
+            number: The trial.
+            outcome: ``complete`` with `values` (one an objective), ``pruned`` or ``failed`` without.
+            values: Values of the objectives, in the study's order.
+            violations: Constraint values, at most 0 where the constraint is met.
+        """
+        trial = self._trials[number]
+        for name, violation in (violations or {}).items():
+            trial.set_constraint(name, violation)
+        attributes = dict(self.frozen(number).system_attrs)
+        state = _STATES[outcome]
+        self._optuna.tell(
+            trial, list(values) if values and state == TrialState.COMPLETE else None, state=state
+        )
+        return attributes
+
+    def restore(
+        self,
+        number: int,
+        memo: Memo,
+        epochs: Sequence[float],
+        told: tuple[Told, Sequence[float] | None] | None,
+    ) -> None:
+        """Put back a trial from the journal; must be called in the order in which trials were proposed.
+
+        Args:
+            number: The trial.
+            memo: Its newest memo.
+            epochs: The values reported epoch by epoch; leave out those of a trial that will be run again.
+            told: Its outcome, or None while it is running.
+        """
+        for key, value in memo.study_attributes.items():
+            self._storage.set_study_system_attr(self._optuna._study_id, key, value)
+        state = TrialState.RUNNING if told is None else _STATES[told[0]]
+        values = told[1] if told is not None and told[0] == "complete" else None
+        if told is not None and told[0] == "pruned" and epochs:
+            values = [epochs[-1]]
+        frozen = optuna.trial.create_trial(
+            state=state,
+            values=list(values) if values else None,
+            params=memo.params,
+            distributions={name: json_to_distribution(text) for name, text in memo.distributions.items()},
+            system_attrs=memo.trial_attributes,
+            intermediate_values={epoch + 1: value for epoch, value in enumerate(epochs)},
+        )
+        self._optuna.add_trial(frozen)
+        trial_id = self._optuna.get_trials(deepcopy=False)[-1]._trial_id
+        self._trials[number] = optuna.Trial(self._optuna, trial_id)
+
+    def frozen(self, number: int) -> FrozenTrial:
+        """The trial as Optuna knows it."""
+        return cast(FrozenTrial, self._storage.get_trial(self._trials[number]._trial_id))
+
+
+def _count_combinations(dimensions: Sequence[Dimension], known: Mapping[str, Any]) -> int:
+    return sum(1 for _ in combine(dimensions, known, Dimension.values))

@@ -1,0 +1,370 @@
+"""The one process that asks Optuna, submits jobs, listens, prunes, tells, and writes the journal.
+
+Whatever it knows of trials it knows from the journal's records, its own included; so a conductor that is
+started again goes on where the last one stood.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from archsearch.architecture import resolve_architecture
+from archsearch.execution import Executor
+from archsearch.journal import Journal, Record, Replay, RunFolder, StudyHistory, TrialHistory
+from archsearch.search.agenda import Need, next_need
+from archsearch.search.candidates import Candidate, constraint_violations, examine, examine_baseline
+from archsearch.search.cell_search import CellSearch, Memo, Told
+from archsearch.search.optuna_mirror import OptunaMirror
+from archsearch.search.replicates import Replicate, ReplicateQueue
+from archsearch.search.settling import Settlement, settle
+from archsearch.search.spending import Spending
+from archsearch.study import StudyConfig, label_values
+from archsearch.study.settings import DataSettings, TrainingSettings
+from archsearch.training.values import Compute, EpochReport, Job, Result
+
+_MEASURED_ALWAYS = (
+    "val_accuracy",
+    "val_error",
+    "val_loss",
+    "train_error",
+    "parameters",
+    "macs",
+    "train_time_s",
+)
+_UNDER_WAY = (None, "lost")
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a conductor's jobs run, with which arithmetic, and the run folder."""
+
+    executor: Executor
+    compute: Compute
+    folder: RunFolder
+
+
+class Conductor:
+    """Brings a study to its end.
+
+    Args:
+        study: The study; what the journal already holds of it is not done again.
+        journal: Open for appending, with the ``study`` record.
+        workplace: Executor, arithmetic, run folder.
+        listen: Called with each record that is written.
+    """
+
+    def __init__(
+        self,
+        study: StudyConfig,
+        journal: Journal,
+        workplace: Workplace,
+        *,
+        listen: Callable[[Record], None] = lambda record: None,
+    ) -> None:
+        self._study = study
+        self._journal = journal
+        self._workplace = workplace
+        self._listen = listen
+        self._replay = Replay()
+        self._spending = Spending()
+        self._queue = ReplicateQueue()
+        self._running: set[Replicate] = set()
+        self._stopping: set[Replicate] = set()
+        self._lost: Counter[Replicate] = Counter()
+        self._searches: dict[str, CellSearch] = {}
+        url, directions = study.tracking.optuna, tuple(study.objectives.values())
+        self._mirror = OptunaMirror(url, study.name, directions) if url else None
+        pruning = study.pruner.name != "none"
+        self._pruned_by = next(iter(study.objectives)) if pruning else None
+        for record in journal.records:
+            self._replay.add(record)
+            self._spending.add(record)
+
+    @property
+    def trials(self) -> Mapping[int, TrialHistory]:
+        """All trials so far; changes while the conductor runs."""
+        return self._replay.trials
+
+    @property
+    def history(self) -> StudyHistory:
+        """All that the journal says so far."""
+        return self._replay.history()
+
+    def take_up(self) -> bool:
+        """Go on where the journal ends; call it once, before `run`. Returns whether anything is left to do."""
+        for trial in self.trials.values():
+            for seed, replicate in trial.replicates.items():
+                if replicate.outcome not in _UNDER_WAY:
+                    self._queue.end(trial, seed)
+        for number in list(self.trials):
+            self._restore(number)
+            self._extend_seeds(number)
+            self._copy_to_mirror(number)
+        for number, trial in list(self.trials.items()):
+            if trial.outcome is None or not set(trial.seeds) <= set(trial.replicates):
+                self._enqueue(number)
+        return not self._spent() and (len(self._queue) > 0 or self._need() is not None)
+
+    def run(self) -> str:
+        """Train until nothing is missing or the budget is spent; returns why it ended."""
+        executor = self._workplace.executor
+        while True:
+            while len(self._running) < executor.slots and not self._spent() and self._advance():
+                pass
+            if not self._running:
+                break
+            event = executor.wait(None)
+            if isinstance(event, EpochReport):
+                self._hear(event)
+            elif isinstance(event, Result):
+                self._end(event)
+        return self._spent() or "every trial asked for has ended"
+
+    def _spent(self) -> str:
+        return self._spending.exceeds(self._study.budget, now=time.time())
+
+    def record(self, kind: str, **fields: Any) -> None:
+        """Write a record to the journal and take it into account."""
+        record = self._journal.append(kind, **fields)
+        self._replay.add(record)
+        self._spending.add(record)
+        self._listen(record)
+
+    # Going on where the journal ends.
+
+    def _restore(self, number: int) -> None:
+        trial = self.trials[number]
+        if trial.optuna is None:
+            return
+        outcome = told_to_optuna(trial)
+        told = (outcome, trial.objective_values) if outcome else None
+        epochs = self._pruning_curve(trial) if told else []
+        self._search(trial.cell).restore(number, Memo(**trial.optuna), epochs, told)
+
+    def _extend_seeds(self, number: int) -> None:
+        trial = self.trials[number]
+        more = [seed for seed in self._seeds(trial.phase) if seed not in trial.seeds]
+        if more and trial.outcome != "infeasible":
+            described = next(
+                record.fields
+                for record in self._journal.records
+                if record.kind == "trial" and record.fields["trial"] == number
+            )
+            self.record("trial", **{**described, "seeds": [*trial.seeds, *more]})
+
+    # Making trials.
+
+    def _advance(self) -> bool:
+        """Start a queued replicate or make a trial; False where neither is to be done now."""
+        if len(self._queue):
+            self._start(*self._queue.take())
+            return True
+        need = self._need()
+        if need is not None:
+            self._make(need)
+        return need is not None
+
+    def _need(self) -> Need | None:
+        return next_need(self._study, self.trials, lambda cell: self._search(cell.values).exhausted)
+
+    def _make(self, need: Need) -> None:
+        number = len(self.trials)
+        cell = dict(need.cell.values) if need.cell else {}
+        values = dict(need.confirms.values) if need.confirms else {}
+        memo = None
+        if need.phase == "search":
+            values, memo = self._search(cell).ask(number)
+        if need.phase == "include":
+            candidate = examine_baseline(self._study, need.name)
+        else:
+            candidate = examine(self._study, {**cell, **values})
+        self.record(
+            "trial",
+            trial=number,
+            phase=need.phase,
+            cell=cell,
+            values=values,
+            seeds=list(self._seeds(need.phase)),
+            optuna=asdict(memo) if memo else None,
+            **_description(candidate, need.name),
+        )
+        if candidate.reason:
+            self._tell(number, Settlement("infeasible", candidate.reason, None, {}), candidate.violations)
+        else:
+            self._enqueue(number)
+
+    def _pruning_curve(self, trial: TrialHistory) -> list[float]:
+        """What Optuna heard of a trial epoch by epoch."""
+        replicate = trial.replicates.get(trial.seeds[0])
+        if self._pruned_by is None or replicate is None:
+            return []
+        if replicate.repeated_of is not None:
+            return self._pruning_curve(self.trials[replicate.repeated_of])
+        return [metrics[self._pruned_by] for metrics in replicate.epochs]
+
+    def _seeds(self, phase: str) -> tuple[int, ...]:
+        if phase == "search" or not self._study.seeds:
+            return (self._study.search_seed,)
+        return self._study.seeds
+
+    def _search(self, cell: Mapping[str, Any]) -> CellSearch:
+        label = label_values(cell)
+        if label not in self._searches:
+            self._searches[label] = CellSearch(self._study, label, cell)
+        return self._searches[label]
+
+    # Replicates.
+
+    def _enqueue(self, number: int) -> None:
+        trial = self.trials[number]
+        for seed in trial.seeds:
+            replicate = trial.replicates.get(seed)
+            if replicate is None or replicate.outcome in _UNDER_WAY:
+                known = self._queue.request(trial, seed)
+                if known is not None:
+                    self._copy(known, (number, seed))
+        self._tell_if_ended(number)
+
+    def _start(self, number: int, seed: int) -> None:
+        trial = self.trials[number]
+        earlier = trial.replicates.get(seed)
+        self.record("started", trial=number, seed=seed, attempt=earlier.attempts + 1 if earlier else 1)
+        self._running.add((number, seed))
+        self._workplace.executor.submit(self.job(number, seed))
+
+    def job(self, number: int, seed: int) -> Job:
+        """Everything that is needed to train a replicate."""
+        trial = self.trials[number]
+        return Job(
+            trial=number,
+            seed=seed,
+            architecture=resolve_architecture(trial.architecture),
+            training=TrainingSettings.model_validate_json(json.dumps(dict(trial.training))),
+            data=DataSettings.model_validate_json(json.dumps(dict(trial.data))),
+            compute=self._workplace.compute,
+            measures=tuple(name for name in self._study.objectives if name not in _MEASURED_ALWAYS),
+            weights_path=str(self._workplace.folder.weights(number, seed)),
+            plugins=self._study.plugins,
+        )
+
+    def _hear(self, report: EpochReport) -> None:
+        number, seed, epoch = report.trial, report.seed, report.epoch
+        self.record("epoch", trial=number, seed=seed, epoch=epoch, metrics=report.metrics)
+        trial = self.trials[number]
+        last = epoch + 1 >= trial.training["epochs"]
+        if trial.optuna is None or self._pruned_by is None or last or (number, seed) in self._stopping:
+            return
+        if self._search(trial.cell).report(number, epoch, report.metrics[self._pruned_by]):
+            self._stopping.add((number, seed))
+            self._workplace.executor.stop(number, seed)
+
+    def _end(self, result: Result) -> None:
+        number, seed = result.trial, result.seed
+        self._running.discard((number, seed))
+        self._stopping.discard((number, seed))
+        lost = result.outcome == "lost"
+        self._lost[number, seed] += lost
+        again = lost and self._lost[number, seed] <= self._study.execution.retries
+        self.record(
+            "replicate",
+            trial=number,
+            seed=seed,
+            outcome="failed" if lost and not again else result.outcome,
+            reason=result.reason,
+            epochs=result.epochs,
+            metrics=result.metrics,
+        )
+        if again:
+            self._queue.put_back(number, seed)
+            return
+        for waiting in self._queue.end(self.trials[number], seed):
+            self._copy((number, seed), waiting)
+            self._tell_if_ended(waiting[0])
+        self._tell_if_ended(number)
+
+    def _copy(self, known: Replicate, to: Replicate) -> None:
+        replicate = self.trials[known[0]].replicates[known[1]]
+        self.record(
+            "replicate",
+            trial=to[0],
+            seed=to[1],
+            outcome=replicate.outcome,
+            reason=replicate.reason,
+            epochs=len(replicate.epochs),
+            metrics=dict(replicate.metrics),
+            repeated_of=known[0],
+        )
+
+    # Outcomes.
+
+    def _tell_if_ended(self, number: int) -> None:
+        trial = self.trials[number]
+        replicates = [trial.replicates.get(seed) for seed in trial.seeds]
+        if any(replicate is None or replicate.outcome in _UNDER_WAY for replicate in replicates):
+            return
+        quantities = {"depth": trial.architecture["depth"]}
+        for name in ("parameters", "macs", "activation_mib"):
+            quantities[name] = getattr(trial, name)
+        violations = constraint_violations(self._study.constraints, quantities)
+        self._tell(number, settle(trial, tuple(self._study.objectives)), violations)
+
+    def _tell(self, number: int, settlement: Settlement, violations: Mapping[str, float]) -> None:
+        trial = self.trials[number]
+        repeats = {replicate.repeated_of for replicate in trial.replicates.values()}
+        repeated = bool(repeats) and None not in repeats
+        attributes = None
+        if trial.optuna is not None and trial.outcome is None:
+            search = self._search(trial.cell)
+            if repeated:
+                for epoch, value in enumerate(self._pruning_curve(trial)):
+                    search.report(number, epoch, value)
+            outcome: Told = "pruned" if settlement.outcome == "infeasible" else settlement.outcome
+            attributes = search.tell(number, outcome, settlement.values, violations)
+        self.record(
+            "told",
+            trial=number,
+            outcome="repeated" if repeated else settlement.outcome,
+            reason=settlement.reason,
+            values=settlement.values,
+            metrics=dict(settlement.metrics),
+            repeated_of=min(number for number in repeats if number is not None) if repeated else None,
+            optuna_attributes=attributes,
+        )
+        self._copy_to_mirror(number)
+
+    def _copy_to_mirror(self, number: int) -> None:
+        trial = self.trials[number]
+        if self._mirror is not None and trial.optuna is not None and trial.outcome is not None:
+            frozen = self._search(trial.cell).frozen(number)
+            self._mirror.add(label_values(trial.cell), number, frozen)
+
+
+def told_to_optuna(trial: TrialHistory) -> Told | None:
+    """The end that Optuna was told of a trial; None while it is under way."""
+    if trial.outcome is None:
+        return None
+    if trial.objective_values is not None:
+        return "complete"
+    stopped = any(replicate.outcome == "stopped" for replicate in trial.replicates.values())
+    return "pruned" if stopped or trial.outcome == "infeasible" else "failed"
+
+
+def _description(candidate: Candidate, name: str) -> dict[str, Any]:
+    spec, cost = candidate.spec, candidate.cost
+    described: dict[str, Any] = {
+        "name": name or (spec.architecture.name if spec else "nothing that can be built"),
+        "architecture": spec.architecture.to_mapping() if spec else {},
+        "architecture_id": spec.architecture.id if spec else "",
+        "training": spec.training.model_dump(mode="json") if spec else {},
+        "data": spec.data.model_dump(mode="json") if spec else {},
+        "requested_depth": spec.requested_depth if spec else None,
+        "dropped": list(spec.dropped) if spec else [],
+    }
+    for quantity in ("parameters", "macs", "activation_mib"):
+        described[quantity] = getattr(cost, quantity) if cost else None
+    return described

@@ -1,0 +1,46 @@
+"""Between a study's dimensions and Optuna's distributions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+
+from archsearch.study import Dimension
+
+
+def suggest(trial: optuna.Trial, dimensions: Sequence[Dimension], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask Optuna for each dimension that applies.
+
+    Args:
+        trial: The trial that is being proposed.
+        dimensions: The search, each behind those its conditions name.
+        known: Fixed and swept values by path, for conditions on them.
+
+    Returns:
+        Sampled values by path.
+    """
+    values: dict[str, Any] = {}
+    for dimension in dimensions:
+        if not dimension.applies({**known, **values}):
+            continue
+        values[dimension.path] = _suggest_one(trial, dimension)
+    return values
+
+
+def _suggest_one(trial: optuna.Trial, dimension: Dimension) -> Any:
+    name = dimension.label
+    if dimension.kind == "choice":
+        # Optuna stores scalars: other choices (blocks per stage, say) go under their JSON text.
+        by_label = {_label(value): value for value in dimension.choices}
+        return by_label[trial.suggest_categorical(name, list(by_label))]
+    low, high, step = dimension.low, dimension.high, dimension.step
+    if dimension.kind == "integer":
+        return trial.suggest_int(name, int(low), int(high), step=int(step or 1), log=dimension.log)
+    return trial.suggest_float(name, low, high, step=step, log=dimension.log)
+
+
+def _label(value: Any) -> Any:
+    return value if value is None or isinstance(value, (bool, int, float, str)) else json.dumps(value)

@@ -1,0 +1,64 @@
+"""Each distinct training once: which replicates train, which wait for an equal one, which are known."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict, deque
+
+from archsearch.journal import TrialHistory
+
+Replicate = tuple[int, int]
+"""Number of the trial, and seed."""
+
+
+class ReplicateQueue:
+    """The replicates that are still to be trained, first come first served."""
+
+    def __init__(self) -> None:
+        self._queue: deque[Replicate] = deque()
+        self._trained: dict[str, Replicate] = {}
+        self._under_way: dict[str, Replicate] = {}
+        self._waiting: dict[str, list[Replicate]] = defaultdict(list)
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def request(self, trial: TrialHistory, seed: int) -> Replicate | None:
+        """Ask for a replicate.
+
+        Returns:
+            The replicate that has already been trained under the same seed with the same network, data and
+            settings, or None when this one is queued or waits for an equal one.
+        """
+        key = _training_key(trial, seed)
+        known = self._trained.get(key)
+        if known is not None:
+            return known
+        if key in self._under_way:
+            self._waiting[key].append((trial.number, seed))
+        else:
+            self._under_way[key] = (trial.number, seed)
+            self._queue.append((trial.number, seed))
+        return None
+
+    def take(self) -> Replicate:
+        """Take the next one to be trained."""
+        return self._queue.popleft()
+
+    def put_back(self, trial: int, seed: int) -> None:
+        """Queue a replicate again whose worker was lost, before all others."""
+        self._queue.appendleft((trial, seed))
+
+    def end(self, trial: TrialHistory, seed: int) -> list[Replicate]:
+        """Note that a replicate has ended; returns those that waited for it and now take its result."""
+        key = _training_key(trial, seed)
+        self._under_way.pop(key, None)
+        # A training that was stopped half-way answers a search, never a comparison under fresh seeds; the two
+        # never share a seed.
+        self._trained.setdefault(key, (trial.number, seed))
+        return self._waiting.pop(key, [])
+
+
+def _training_key(trial: TrialHistory, seed: int) -> str:
+    parts = [trial.architecture_id, dict(trial.training), dict(trial.data), seed]
+    return json.dumps(parts, sort_keys=True)

@@ -1,0 +1,96 @@
+"""Optuna's samplers and pruners, made from a study's choice of them.
+
+A sampler is made anew before each proposal, from a seed that depends on the study's seed, the cell and the
+number of the trial alone. A resumed study thus proposes what the uninterrupted one would have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+
+from archsearch.errors import StudyError
+
+T = TypeVar("T")
+
+_PRUNERS: Mapping[str, Callable[..., BasePruner]] = {
+    "none": optuna.pruners.NopPruner,
+    "median": optuna.pruners.MedianPruner,
+    "percentile": optuna.pruners.PercentilePruner,
+    "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+}
+
+
+class AskTellGridSampler(optuna.samplers.BruteForceSampler):
+    """Every combination once, conditions respected; whoever asks knows when the grid is exhausted."""
+
+    def after_trial(self, *_: Any, **__: Any) -> None:
+        """Do nothing: Optuna's own version calls `Study.stop`, which ask and tell do not allow."""
+
+
+def derive_seed(*parts: object) -> int:
+    """A seed of 32 bits that depends on all parts and on nothing else (SHA-256 of their text)."""
+    text = "\x1f".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def build_sampler(name: str, options: Mapping[str, Any], *, cell_seed: int, trial_seed: int) -> BaseSampler:
+    """Build the sampler of one proposal.
+
+    Args:
+        name: tpe, random, grid, qmc, nsga2 or gp.
+        options: Keyword arguments of Optuna's class.
+        cell_seed: Seed that all proposals of the cell share; a quasi-random sequence is one sequence only
+            while its scrambling stays the same.
+        trial_seed: Seed of this proposal alone.
+
+    Raises:
+        StudyError: Optuna refuses the options.
+    """
+    makers: Mapping[str, Callable[..., BaseSampler]] = {
+        "tpe": lambda **given: optuna.samplers.TPESampler(seed=trial_seed, **given),
+        "random": lambda **given: optuna.samplers.RandomSampler(seed=trial_seed, **given),
+        "grid": lambda **given: AskTellGridSampler(seed=trial_seed, **given),
+        "qmc": lambda **given: optuna.samplers.QMCSampler(
+            **{
+                "scramble": True,
+                "seed": cell_seed,
+                "independent_sampler": optuna.samplers.RandomSampler(seed=trial_seed),
+                "warn_independent_sampling": False,
+                **given,
+            }
+        ),
+        "nsga2": lambda **given: optuna.samplers.NSGAIISampler(seed=trial_seed, **given),
+        "gp": lambda **given: optuna.samplers.GPSampler(
+            **{"seed": trial_seed, "warn_independent_sampling": False, **given}
+        ),
+    }
+    return _made(makers[name], options, path=f"sampler.{name}")
+
+
+def build_pruner(name: str, options: Mapping[str, Any], *, epochs: int) -> BasePruner:
+    """Build the pruner of a cell; hyperband's largest resource is the number of epochs.
+
+    Raises:
+        StudyError: Optuna refuses the options.
+    """
+    needed: dict[str, Any] = {"max_resource": epochs} if name == "hyperband" else {}
+    if name == "percentile":
+        needed = {"percentile": 25.0}
+    return _made(_PRUNERS[name], {**needed, **options}, path=f"pruner.{name}")
+
+
+def _made(maker: Callable[..., T], options: Mapping[str, Any], *, path: str) -> T:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return maker(**options)
+    except (TypeError, ValueError) as error:
+        raise StudyError(f"cannot be made by Optuna ({error})", path=path, got=dict(options)) from error
