@@ -58,13 +58,13 @@ BUILTIN_BLOCKS = (
 )
 
 BUILTIN_SHORTCUTS = (
-    ShortcutDefinition("pad", f"{_SHORTCUTS}:Pad", joins=("add", "gate"), pads=True),
-    ShortcutDefinition("projection", f"{_SHORTCUTS}:Projection", joins=("add", "gate")),
-    ShortcutDefinition("projection_all", f"{_SHORTCUTS}:ProjectionAll", joins=("add", "gate")),
+    ShortcutDefinition("pad", f"{_SHORTCUTS}:pad", joins=("add", "gate"), pads=True),
+    ShortcutDefinition("projection", f"{_SHORTCUTS}:projection", joins=("add", "gate")),
+    ShortcutDefinition("projection_all", f"{_SHORTCUTS}:projection_all", joins=("add", "gate")),
     ShortcutDefinition("scaled", f"{_SHORTCUTS}:Scaled", pads=True),
     ShortcutDefinition("gate", f"{_SHORTCUTS}:Gated", fields=frozenset({"gate_bias"}), pads=True),
-    ShortcutDefinition("conv", f"{_SHORTCUTS}:Convolution"),
-    ShortcutDefinition("dropout", f"{_SHORTCUTS}:Dropout", pads=True),
+    ShortcutDefinition("conv", f"{_SHORTCUTS}:convolution"),
+    ShortcutDefinition("dropout", f"{_SHORTCUTS}:DroppedOut", pads=True),
 )
 
 

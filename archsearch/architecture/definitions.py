@@ -29,7 +29,7 @@ class BranchForm:
     """One form of a block's branch.
 
     Attributes:
-        path: Dotted path of the branch class, ``package.module:Class``; built as ``Class(plan, layers)``.
+        path: Dotted path of the branch class, ``package.module:Class``; called with (plan, layers).
         layers: Weighted layers of one block, by which depth is counted.
         expansion: Channels that the branch gives out, in multiples of its stage's width.
     """
@@ -80,7 +80,7 @@ class ShortcutDefinition:
 
     Attributes:
         name: The value of the field `shortcut`.
-        path: Dotted path of the shortcut class, ``package.module:Class``; built as ``Class(plan, layers)``.
+        path: Dotted path of a class or function, ``package.module:name``; called with (plan, layers).
         joins: The joins with which it makes sense.
         fields: Fields that it uses: ``gate_bias`` or none.
         pads: Whether it adapts dimensions by adding zero channels, and so cannot reduce them.

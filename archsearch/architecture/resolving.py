@@ -180,10 +180,10 @@ def _fill_defaults(resolved: dict[str, Any]) -> None:
     for name, value in defaults.items():
         if name in used:
             resolved.setdefault(name, value)
-    if "group_width" in used:
-        resolved.setdefault("group_width", _default_group_width(resolved))
-    if "stem_width" in used:
-        resolved.setdefault("stem_width", default_stem_width(resolved))
+    if "group_width" in used and "group_width" not in resolved:
+        resolved["group_width"] = _default_group_width(resolved)
+    if "stem_width" in used and "stem_width" not in resolved:
+        resolved["stem_width"] = default_stem_width(resolved)
 
 
 def _default_group_width(resolved: Mapping[str, Any]) -> int:

@@ -1,0 +1,127 @@
+"""What a network costs: parameters, MACs and activation memory, counted without allocating weights.
+
+Parts of equal dimensions cost the same, so each distinct part is built and run once, on the meta device:
+ResNet-1202 has 600 blocks of which five are distinct.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+from archsearch.architecture import Architecture, normal_form
+from archsearch.models.network import Parts
+
+# batch norm refuses a single image whose resolution is down to one pixel
+_IMAGES = 2
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one network costs.
+
+    Attributes:
+        parameters: Every trainable scalar.
+        macs: Multiply-accumulates of convolutions and linear layers in the forward pass of one image.
+        activation_mib: What autograd keeps of one image's forward pass in training, in 32 bits, MiB; without
+            parameters and running statistics.
+    """
+
+    parameters: int
+    macs: int
+    activation_mib: float
+
+
+def count_cost(architecture: Architecture, input_shape: tuple[int, ...], classes: int) -> Cost:
+    """Count a network's parameters, MACs and activation memory.
+
+    Raises:
+        ArchitectureError: The input does not fit the layout.
+    """
+    return _count(normal_form(architecture), tuple(input_shape), classes)
+
+
+@dataclass(frozen=True)
+class _PartCost:
+    """A part's share; bytes without its input and output, of which it is said whether autograd keeps them."""
+
+    parameters: int
+    macs: int
+    inner_bytes: float
+    keeps_input: bool
+    keeps_output: bool
+    output_shape: tuple[int, ...]
+
+    @property
+    def output_bytes(self) -> float:
+        return 4 * torch.Size(self.output_shape).numel()
+
+
+@lru_cache(maxsize=4096)
+def _count(architecture: Architecture, input_shape: tuple[int, ...], classes: int) -> Cost:
+    parts = Parts.of(architecture, input_shape, classes)
+    counted: dict[object, _PartCost] = {}
+    shape = input_shape
+    parameters = macs = 0
+    input_bytes = 4 * torch.Size(shape).numel()
+    kept_bytes, pending_bytes, already_kept = 0.0, float(input_bytes), False
+    for key, build in _parts(parts):
+        if (key, shape) not in counted:
+            counted[key, shape] = _count_part(build, shape, is_first=key == "stem")
+        part = counted[key, shape]
+        parameters += part.parameters
+        macs += part.macs
+        # what lies between two parts is kept once, whichever of them needs it
+        kept_bytes += part.inner_bytes + (pending_bytes if already_kept or part.keeps_input else 0)
+        pending_bytes, already_kept, shape = part.output_bytes, part.keeps_output, part.output_shape
+    return Cost(parameters, macs, kept_bytes / 2**20)
+
+
+def _parts(parts: Parts) -> Iterator[tuple[object, Callable[[], nn.Module]]]:
+    """List the network's parts in order, each with a key that equal parts share."""
+    if parts.architecture.layout != "vgg":
+        yield "stem", parts.stem
+    total = len(parts.plan.blocks)
+    for stage, blocks in enumerate(parts.plan.stages):
+        for plan in blocks:
+            # blocks differ in how often they are dropped, not in what they cost
+            yield plan, partial(parts.block, plan, total - 1)
+        if parts.has_after_stage(stage):
+            yield ("after", stage), partial(parts.after_stage, stage)
+    yield "head", parts.head
+
+
+def _count_part(build: Callable[[], nn.Module], input_shape: tuple[int, ...], *, is_first: bool) -> _PartCost:
+    with torch.device("meta"):
+        part = build().train()
+        # inside the network the input has a history, and so its gradient is needed
+        x = torch.empty((_IMAGES, *input_shape), requires_grad=not is_first).clone()
+    kept: dict[int, Tensor] = {}
+
+    def keep(saved: Tensor) -> Tensor:
+        kept[_storage(saved)] = saved
+        return saved
+
+    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(keep, lambda saved: saved):
+        y = part(x)
+    owned = {_storage(state) for state in (*part.parameters(), *part.buffers())}
+    boundary = {_storage(x), _storage(y)}
+    inner = [saved for key, saved in kept.items() if key not in owned | boundary]
+    return _PartCost(
+        parameters=sum(parameter.numel() for parameter in part.parameters()),
+        macs=counter.get_total_flops() // 2 // _IMAGES,
+        inner_bytes=sum(saved.untyped_storage().nbytes() for saved in inner) / _IMAGES,
+        keeps_input=_storage(x) in kept,
+        keeps_output=_storage(y) in kept,
+        output_shape=tuple(y.shape[1:]),
+    )
+
+
+def _storage(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
