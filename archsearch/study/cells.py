@@ -160,10 +160,11 @@ def _attempt(space: Space, values: Values) -> TrialSpec | InputError:
 
 
 def _cell_failure(failure: InputError, cell_values: Values, *, searched: bool) -> StudyError:
-    where = f" in cell {label_values(cell_values)}" if cell_values else ""
-    whatever = ", whatever is sampled" if searched else ""
+    when = [f"in cell {label_values(cell_values)}"] if cell_values else []
+    when += ["whatever is sampled"] if searched else []
+    circumstances = f" ({', '.join(when)})" if when else ""
     path = failure.path if isinstance(failure, StudyError) else f"architecture.{failure.path}"
-    error = StudyError(f"{failure.rule}{where}{whatever}", path=path, fix=failure.fix)
+    error = StudyError(f"{failure.rule}{circumstances}", path=path, fix=failure.fix)
     error.got = failure.got
     return error
 

@@ -25,25 +25,20 @@ def check_depths(space: Space) -> None:
     Raises:
         StudyError: Its rule and the nearest valid depths.
     """
-    valid: set[int] = set()
-    refused: dict[int, ArchitectureError] = {}
     nearest: dict[int, set[int]] = {}
+    refused: dict[int, dict[str, Any]] = {}
     for fields in islice(_structures(space), _MAX_COMBINATIONS):
-        depth = fields["depth"]
         try:
-            nearest.setdefault(depth, set()).update(nearest_depths(fields))
-            resolve_architecture(fields)
-            valid.add(depth)
-        except ArchitectureError as error:
-            # Another field at fault is reported with its cell.
-            if error.path == "depth":
-                refused.setdefault(depth, error)
-    for depth, refusal in refused.items():
-        if depth not in valid:
-            near = ", ".join(map(str, sorted(nearest[depth])))
-            raise StudyError(
-                refusal.rule, path=_DEPTH, got=depth, fix=_depth_fix(space, refusal, near)
-            ) from refusal
+            near = nearest_depths(fields)
+        except ArchitectureError:
+            # Another field is at fault: it is reported with its cell.
+            continue
+        nearest.setdefault(fields["depth"], set()).update(near)
+        if near and near[0] != fields["depth"]:
+            refused.setdefault(fields["depth"], fields)
+    for depth, fields in refused.items():
+        if depth not in nearest[depth]:
+            raise _depth_error(space, fields, sorted(nearest[depth]))
 
 
 def _structures(space: Space) -> Iterator[dict[str, Any]]:
@@ -61,11 +56,16 @@ def _structures(space: Space) -> Iterator[dict[str, Any]]:
             yield {path.partition(".")[2]: found[path] for path in _COUNTED_BY if path in found}
 
 
-def _depth_fix(space: Space, error: ArchitectureError, near: str) -> str:
-    ranges = (d for d in (*space.sweep, *space.search) if d.path == _DEPTH and d.kind == "integer")
-    if next(ranges, None) is not None:
-        return f"Nearest: {near}. Give the range a step that keeps to valid depths, or a list."
-    return f"Nearest: {near}." if near else error.fix
+def _depth_error(space: Space, fields: dict[str, Any], nearest: Sequence[int]) -> StudyError:
+    fix = f"Nearest: {', '.join(map(str, nearest))}."
+    if any(d.path == _DEPTH and d.kind == "integer" for d in (*space.sweep, *space.search)):
+        fix += " Give the range a step that keeps to valid depths, or a list."
+    rule = "must be a depth that one of the blocks has"
+    try:
+        resolve_architecture(fields)
+    except ArchitectureError as error:
+        rule = error.rule if error.path == "depth" else rule
+    return StudyError(rule, path=_DEPTH, got=fields["depth"], fix=fix)
 
 
 def check_used(space: Space, cells: Sequence[Cell], *, optional: Collection[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from archsearch.errors import StudyError
 from archsearch.study.leaves import Leaf, find_leaf
 from archsearch.study.wording import suggest_name
-from archsearch.study.yaml_reading import Document, Path
+from archsearch.study.yaml_reading import Document, Path, dotted
 
 _KEYS = ("choice", "low", "high", "log", "step", "when")
 
@@ -136,7 +136,7 @@ def _checked(document: Document, path: Path, leaf: Leaf) -> Any:
     try:
         return leaf.check(_at(document, path))
     except StudyError as error:
-        raise error.at(where=document.where(path), path=document.error(path, "").path) from error
+        raise error.at(where=document.where(path), path=dotted(path)) from error
 
 
 def _read_choices(document: Document, path: Path, leaf: Leaf) -> tuple[Any, ...]:

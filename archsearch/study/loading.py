@@ -33,7 +33,13 @@ def load_study(path: str | FilePath, overrides: Mapping[str, Any] | None = None)
         StudyError: The file cannot be read, or is not a study that can be run.
     """
     text = _read_text(path)
-    return parse_study(_overridden(text, str(path), overrides) if overrides else text, str(path))
+    if not overrides:
+        return parse_study(text, str(path))
+    document = read_yaml(text, str(path))
+    for name, value in overrides.items():
+        _override(document, name, value)
+    # JSON is YAML, and leaves no doubt about what is text and what a number.
+    return _parse(document, json.dumps(document.value, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_document(path: str | FilePath) -> Document:
@@ -55,7 +61,10 @@ def parse_study(text: str, source: str) -> StudyConfig:
     Raises:
         StudyError: It is not a study that can be run.
     """
-    document = read_yaml(text, source)
+    return _parse(read_yaml(text, source), text)
+
+
+def _parse(document: Document, text: str) -> StudyConfig:
     if not isinstance(document.value, dict):
         raise document.error((), "must be a mapping of keys to values", got=document.value)
     parts.check_keys(document, (), tuple(STUDY_KEYS))
@@ -83,7 +92,7 @@ def parse_study(text: str, source: str) -> StudyConfig:
         execution=parts.read_settings(document, "execution", ExecutionSettings),
         tracking=parts.read_settings(document, "tracking", TrackingSettings),
         text=text,
-        source=source,
+        source=document.source,
     )
     _check_together(document, study, space)
     return study
@@ -145,19 +154,16 @@ def _placed(document: Document, space: SpaceReader) -> Any:
         raise error.at(where=document.where(place)) from error
 
 
-def _overridden(text: str, source: str, overrides: Mapping[str, Any]) -> str:
-    value = read_yaml(text, source).value
-    for path, replacement in overrides.items():
-        _override(value, path, replacement)
-    # JSON is YAML, and leaves no doubt about what is text and what a number.
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-
-
-def _override(value: Any, path: str, replacement: Any) -> None:
+def _override(document: Document, name: str, replacement: Any) -> None:
     # Under sweep and search a dotted name is one key.
-    keys = path.split(".", 1 if path.startswith(("sweep.", "search.")) else -1)
-    for step in keys[:-1]:
+    path = tuple(name.split(".", 1 if name.startswith(("sweep.", "search.")) else -1))
+    value = document.value
+    for step in path[:-1]:
         value = value.setdefault(step, {}) if isinstance(value, dict) else None
     if not isinstance(value, dict):
-        raise StudyError("must lie inside a mapping", path=path, fix="Change the study file itself.")
-    value[keys[-1]] = replacement
+        raise document.error((), f"must be a mapping above {name}, which is to be replaced")
+    value[path[-1]] = replacement
+    # What stands on the line now has no say: errors name the line above it.
+    for lines in (document.key_lines, document.value_lines):
+        for place in [place for place in lines if place[: len(path)] == path]:
+            del lines[place]

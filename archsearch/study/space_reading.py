@@ -47,7 +47,10 @@ class SpaceReader:
         """Where a leaf stands in the document, or that value of it; else what is above it."""
         if path not in self.places:
             group = path.partition(".")[0]
-            return (group,) if group in self._document.value else ()
+            if group in self._document.value:
+                return (group,)
+            varied = [place for leaf, place in self.places.items() if leaf.startswith(f"{group}.")]
+            return varied[0] if varied else ()
         place = self.places[path]
         for dimension in (*self.sweep, *self.search):
             if dimension.path == path and dimension.kind == "choice" and value in dimension.choices:
