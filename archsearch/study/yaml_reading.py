@@ -101,7 +101,10 @@ def read_yaml(text: str, source: str) -> Document:
             one document, nothing at all.
     """
     _check_text(text, source)
-    root = _Composer(source).compose(text)
+    with warnings.catch_warnings():
+        # ruamel warns of some broken files that it then refuses.
+        warnings.simplefilter("ignore")
+        root = _Composer(source).compose(text)
     document = Document(_plain(root), source, {}, {})
     _note_lines(root, (), document)
     return document
@@ -178,9 +181,7 @@ class _Composer:
 
     def _parse(self, text: str) -> Iterator[Event]:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                yield from YAML(typ="safe", pure=True).parse(text)
+            yield from YAML(typ="safe", pure=True).parse(text)
         except StudyError:
             raise
         except MarkedYAMLError as error:

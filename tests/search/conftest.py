@@ -1,0 +1,116 @@
+"""A conductor whose trainings are looked up instead of run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from archsearch.journal import Journal, Record, RunFolder
+from archsearch.search.conductor import Conductor, Workplace
+from archsearch.study import StudyConfig, parse_study
+from archsearch.training import Compute, EpochReport, Job, Result
+
+Curve = Callable[[Job], list[float]]
+
+
+def hashed_curve(job: Job) -> list[float]:
+    """A rising accuracy that depends on network, learning rate and seed alone."""
+    key = f"{job.architecture.id}/{job.training.learning_rate!r}/{job.seed}".encode()
+    final = int.from_bytes(hashlib.sha256(key).digest()[:4], "big") / 2**32
+    return [final * (epoch + 1) / job.training.epochs for epoch in range(job.training.epochs)]
+
+
+class TableExecutor:
+    """Answers jobs from a function, one epoch of each running job in turn.
+
+    Attributes:
+        trained: Trial and seed of every job submitted.
+        losses: How many jobs from now on are lost with their worker.
+    """
+
+    def __init__(self, slots: int = 1, curve: Curve = hashed_curve) -> None:
+        self.slots = slots
+        self.trained: list[tuple[int, int]] = []
+        self.losses = 0
+        self._curve = curve
+        self._jobs: deque[tuple[Job, list[float]]] = deque()
+        self._stopped: set[tuple[int, int]] = set()
+
+    def submit(self, job: Job) -> None:
+        self.trained.append((job.trial, job.seed))
+        self._jobs.append((job, []))
+        assert len(self._jobs) <= self.slots
+
+    def wait(self, timeout_s: float | None) -> EpochReport | Result | None:
+        if not self._jobs:
+            return None
+        job, done = self._jobs.popleft()
+        at = (job.trial, job.seed)
+        if self.losses:
+            self.losses -= 1
+            return Result(*at, "lost", "worker died: killed by signal 9", len(done), {})
+        if at in self._stopped:
+            return Result(*at, "stopped", "", len(done), {})
+        curve = self._curve(job)
+        if len(done) < len(curve):
+            done.append(curve[len(done)])
+            self._jobs.append((job, done))
+            accuracy = done[-1]
+            if accuracy != accuracy:
+                self._jobs.pop()
+                return Result(*at, "failed", f"not a number in epoch {len(done)}", len(done) - 1, {})
+            return EpochReport(*at, len(done) - 1, {"val_accuracy": accuracy, "val_error": 1 - accuracy})
+        accuracy = done[-1]
+        metrics = {"val_accuracy": accuracy, "val_error": 1 - accuracy, "train_error": (1 - accuracy) / 2}
+        return Result(*at, "complete", "", len(done), metrics)
+
+    def stop(self, trial: int, seed: int) -> None:
+        self._stopped.add((trial, seed))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Laboratory:
+    """Runs studies in one run folder, again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = RunFolder(folder)
+
+    def run(
+        self,
+        text: str,
+        executor: TableExecutor | None = None,
+        listen: Callable[[Record], None] = lambda record: None,
+    ) -> Conductor:
+        study = parse_study(text, "study.yaml")
+        with Journal.open(self.folder.journal) as journal:
+            if not journal.records:
+                journal.append("study", **self._header(study))
+            workplace = Workplace(executor or TableExecutor(), Compute(), self.folder)
+            conductor = Conductor(study, journal, workplace, listen=listen)
+            if conductor.take_up():
+                conductor.record("session")
+                conductor.record("finished", reason=conductor.run())
+            return conductor
+
+    def keep(self, records: int) -> None:
+        """Forget all but the first records, as if the conductor had been killed after them."""
+        lines = self.folder.journal.read_bytes().splitlines(keepends=True)
+        self.folder.journal.write_bytes(b"".join(lines[:records]))
+
+    def _header(self, study: StudyConfig) -> dict[str, object]:
+        return {"name": study.name, "train_images": 1000, "objectives": dict(study.objectives)}
+
+
+@pytest.fixture
+def laboratory(tmp_path: Path) -> Laboratory:
+    return Laboratory(tmp_path / "run")
