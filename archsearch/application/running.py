@@ -9,7 +9,7 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,13 +18,13 @@ from typing import Any
 from archsearch.application.sampling import sample_architectures
 from archsearch.data import Dataset, check_data, load_dataset, load_source_plugins
 from archsearch.errors import RunFolderError
-from archsearch.execution import Devices, build_executor, find_devices
+from archsearch.execution import Devices, Executor, build_executor, count_threads, count_workers, find_devices
 from archsearch.journal import Journal, Record, RunFolder, RunFolderLock, StudyHistory, TrialHistory
 from archsearch.search.conductor import Conductor, Workplace
 from archsearch.search.ranking import pareto_front, rank, reported_trials
 from archsearch.study import StudyConfig, check_growth, load_study
-from archsearch.tracking import MirrorProcess, MirrorStatus, tracking_uri
-from archsearch.training import Compute, choose_compute, evaluate_test
+from archsearch.tracking import MirrorProcess, MirrorStatus, hide_passwords, resolve_uri
+from archsearch.training.values import Compute
 
 _LIBRARIES = ("torch", "pytorch-lightning", "torchmetrics", "optuna", "mlflow", "numpy")
 
@@ -93,7 +93,7 @@ def run_study(
     """
     study = load_study(path)
     load_source_plugins(study.plugins)
-    training, data = study.space.fixed_settings()
+    _, data = study.space.fixed_settings()
     check_data(data)
     dataset = load_dataset(data)
     devices = find_devices(study.execution.device)
@@ -107,23 +107,25 @@ def run_study(
         executor = build_executor(study.execution, devices=devices)
         compute = _compute(study, journal, dataset, devices, say)
         conductor = Conductor(study, journal, Workplace(executor, compute, folder), listen=listen)
-        uri = tracking_uri(study.tracking)
+        uri = resolve_uri(study.tracking.uri) if study.tracking.enabled else ""
         work_left = conductor.take_up()
-        mirror = stack.enter_context(MirrorProcess(folder, uri)) if uri else None
+        mirror = stack.enter_context(MirrorProcess(folder.path, uri, on_message=say)) if uri else None
         reason = conductor.history.finished or ""
         if work_left or not reason:
             conductor.record("session", **_session(study, executor.slots, compute))
-            reason = _train(conductor, stack, executor, work_left=work_left)
+            reason = _train(conductor, stack, executor, study.objectives, work_left=work_left)
         mirrored = mirror.close() if mirror else None
-        return Outcome(study, folder, conductor.history, reason, uri, mirrored)
+        return Outcome(study, folder, conductor.history, reason, hide_passwords(uri), mirrored)
 
 
-def _train(conductor: Conductor, stack: ExitStack, executor: Any, *, work_left: bool) -> str:
+def _train(
+    conductor: Conductor, stack: ExitStack, executor: Executor, objectives: Mapping[str, str], *, work_left: bool
+) -> str:
     try:
         if work_left:
             stack.enter_context(executor)
         reason = conductor.run()
-        _test(conductor)
+        _test(conductor, objectives)
     except KeyboardInterrupt:
         conductor.record("interrupted", reason="stopped from the keyboard")
         raise
@@ -131,9 +133,11 @@ def _train(conductor: Conductor, stack: ExitStack, executor: Any, *, work_left: 
     return reason
 
 
-def _test(conductor: Conductor) -> None:
+def _test(conductor: Conductor, objectives: Mapping[str, str]) -> None:
     """Read the test set, once, for the networks that the study reports."""
-    for trial in tested_trials(conductor.history, conductor.objectives):
+    from archsearch.training.evaluation import evaluate_test
+
+    for trial in tested_trials(conductor.history, objectives):
         for seed in trial.seeds:
             replicate = trial.replicates[seed]
             source = trial.number if replicate.repeated_of is None else replicate.repeated_of
@@ -143,7 +147,7 @@ def _test(conductor: Conductor) -> None:
                 conductor.record("test", trial=trial.number, seed=seed, metrics=metrics)
 
 
-def tested_trials(history: StudyHistory, objectives: dict[str, str]) -> list[TrialHistory]:
+def tested_trials(history: StudyHistory, objectives: Mapping[str, str]) -> list[TrialHistory]:
     """The trials whose test error is reported: every cell's final one, of a mere search its best."""
     reported = reported_trials(history.trials.values())
     searched = [trial for trial in reported if trial.phase == "search"]
@@ -195,8 +199,15 @@ def _compute(
     decided = [record for record in journal.records if record.kind == "compute"]
     if decided:
         return Compute(**decided[-1].fields)
+    # Lightning takes seconds to import, and a study that is finished has no need of it.
+    from archsearch.training.compute import choose_compute
+
     compute = choose_compute(
-        sample_architectures(study), study.fixed.training, dataset, devices.kind, threads=1
+        sample_architectures(study),
+        study.space.fixed_settings()[0],
+        dataset,
+        device=devices.kind,
+        threads=count_threads(count_workers(study.execution, devices)),
     )
     journal.append("compute", **asdict(compute))
     say(f"Arithmetic: {compute.reason}")
