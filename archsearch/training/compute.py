@@ -129,7 +129,7 @@ def _build_step(
     compute: Compute, network: nn.Module, training: TrainingSettings, batch: Batch
 ) -> Callable[[], None]:
     """Build a step of training as the loop makes it: forward, backward, optimizer."""
-    fabric = build_fabric(compute)
+    fabric = build_fabric(compute.device, compute.precision)
     module = Classifier(network, training, steps_per_epoch=1, channels_last=compute.channels_last)
     module.to(fabric.device).train()
     optimizer = module.configure_optimizers()["optimizer"]

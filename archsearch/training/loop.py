@@ -79,17 +79,19 @@ class _Replicate:
 
     def __init__(self, job: Job) -> None:
         torch.set_num_threads(job.compute.threads)
-        load_plugins(job.plugins)
-        load_source_plugins(job.plugins)
-        load_metric_plugins(job.plugins)
+        # Only then: looking through all installed packages takes milliseconds.
+        if job.plugins:
+            load_plugins(job.plugins)
+            load_source_plugins(job.plugins)
+            load_metric_plugins(job.plugins)
         self.job = job
-        self.fabric = build_fabric(job.compute)
-        self.memory = MemoryMeter(self.fabric.device)
+        self.fabric = build_fabric(job.compute.device, job.compute.precision)
         self.clock = _Clock()
         self.last: dict[str, float] = {}
         dataset = load_dataset(job.data)
         self.metrics = build_metrics(job.measures, dataset.num_classes)
         self.data = ImageDataModule(dataset, job.training, job.seed, self.fabric.device)
+        self.memory = MemoryMeter(self.fabric.device)
         self.fabric.seed_everything(job.seed, verbose=False)
         network = build_network(job.architecture, dataset.input_shape, dataset.num_classes)
         self.module = Classifier(

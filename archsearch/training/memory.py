@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import sys
 from pathlib import Path
 
 import psutil
@@ -19,9 +21,9 @@ class MemoryMeter:
     """Measures from its making on.
 
     On CUDA: the most memory that tensors took. On a CPU: how far the process's resident memory grew at its
-    peak, the memory that an earlier training left to the allocator not counted; so take it as a lower bound,
-    exact for the first training of a process. Where the system cannot reset the peak (other than Linux), it
-    is the growth seen at the end of epochs.
+    peak, so kernels that are loaded by the first training of a process count for that one, and memory that
+    the allocator kept from an earlier one and gives again does not count at all; a few MiB either way. Where
+    the system cannot reset the peak (other than Linux), it is the growth seen at the end of epochs.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -31,6 +33,7 @@ class MemoryMeter:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
             return
+        _return_free_memory()
         self._has_peak = _reset_peak()
         self._start_mib = _resident_mib()
 
@@ -46,6 +49,12 @@ class MemoryMeter:
             return torch.cuda.max_memory_allocated(self._device) / _MIB
         self.sample()
         return self._seen_mib
+
+
+def _return_free_memory() -> None:
+    """Have glibc give back what earlier trainings freed: taken again, it would show as no growth."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 def _reset_peak() -> bool:
