@@ -16,13 +16,18 @@ STAGES: Mapping[str, int] = {"cifar": 3, "imagenet": 4, "vgg": 5, "mlp": 1}
 # He et al. 2015, 1512.03385, table 1; 200 layers: He et al. 2016, 1603.05027
 _IMAGENET_BASIC = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 _IMAGENET_BOTTLENECK = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
-# Huang et al. 2016, 1608.06993, table 1; 264 layers from its published models
+# Huang et al. 2016, 1608.06993, table 1, whose DenseNet-264 has 265 layers as the others are counted
 _IMAGENET_DENSE = {
     121: (6, 12, 24, 16),
     161: (6, 12, 36, 24),
     169: (6, 12, 32, 32),
     201: (6, 12, 48, 32),
     264: (6, 12, 64, 48),
+}
+_IMAGENET: Mapping[tuple[bool, str, int], Mapping[int, tuple[int, ...]]] = {
+    (False, "basic", 2): _IMAGENET_BASIC,
+    (False, "bottleneck", 3): _IMAGENET_BOTTLENECK,
+    (True, "bottleneck", 2): _IMAGENET_DENSE,
 }
 # Simonyan and Zisserman 2014, 1409.1556, table 1, columns A, B, D, E
 _VGG = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -72,7 +77,10 @@ class DepthRule:
         return (count,) * self.stages if rest == 0 and count >= 1 else None
 
     def depth(self, blocks: Sequence[int]) -> int:
-        """Depth of these blocks, whether or not it is a published one."""
+        """Depth of these blocks: the published one, where it has a name, else counted."""
+        for depth, listed in (self.listed or {}).items():
+            if listed == tuple(blocks):
+                return depth
         return self.layers * sum(blocks) + self.outside
 
     def nearest(self, depth: int, count: int = 2) -> tuple[int, ...]:
@@ -102,15 +110,8 @@ def depth_rule(block: BlockDefinition, layout: str, bottleneck: bool | None) -> 
     kind: str = ("dense bottleneck" if form == "bottleneck" else "dense") if dense else form
     if block.name == "grouped":
         kind = "grouped"
-    listed = None
+    listed: Mapping[int, tuple[int, ...]] | None = None
     if layout == "imagenet":
-        # a plugin's block may count other layers than the published ones do: their depths then do not apply
-        published = {
-            ("basic", False): _IMAGENET_BASIC,
-            ("bottleneck", False): _IMAGENET_BOTTLENECK,
-            ("bottleneck", True): _IMAGENET_DENSE,
-        }.get((form, dense), {})
-        listed = {
-            depth: blocks for depth, blocks in published.items() if depth == layers * sum(blocks) + outside
-        }
+        # a plugin's block of other layers has no published depths
+        listed = _IMAGENET.get((dense, form, layers), {})
     return DepthRule(layers, outside, stages, listed, f"{kind} {layout}")

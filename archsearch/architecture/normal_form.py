@@ -32,12 +32,10 @@ def normal_form(architecture: Architecture) -> Architecture:
     normal, plan = architecture, plan_network(architecture)
     if normal.block == "grouped" and _is_residual(normal, plan):
         normal = replace(normal, block="residual", cardinality=None, group_width=None)
-    if normal.block == "plain" and normal.layout in ("cifar", "mlp") and normal.preactivation:
-        # without a shortcut, moving norm and activation from the end of one block to the start of the next
-        # changes nothing; an imagenet stem pools in between
-        normal = replace(normal, preactivation=False)
     if normal.shortcut is not None:
         normal = replace(normal, shortcut=_normal_shortcut(normal, plan))
+    if normal.preactivation and _is_order_indifferent(normal, plan):
+        normal = replace(normal, preactivation=False)
     if normal.norm == "group" and all(
         norm_groups(channels) == 1 for channels in _normed_channels(normal, plan)
     ):
@@ -73,6 +71,26 @@ def _is_residual(architecture: Architecture, plan: NetworkPlan) -> bool:
         return False
     ungrouped = plan_network(replace(architecture, block="residual", cardinality=None, group_width=None))
     return ungrouped == plan
+
+
+def _is_order_indifferent(architecture: Architecture, plan: NetworkPlan) -> bool:
+    """Whether pre-activation builds what the original order builds.
+
+    Norm and activation then only move from the end of one block to the start of the next, which nothing else
+    reads in between: there is no shortcut, or there is no norm and every shortcut is projected.
+    """
+    if architecture.layout == "imagenet" and not (
+        # the stem's pooling lies in between; it commutes with what never falls
+        architecture.norm == "none" and architecture.activation in ("relu", "tanh")
+    ):
+        return False
+    if architecture.block == "plain":
+        return True
+    changes_always = all(block.changes_dimensions for block in plan.blocks)
+    projected = architecture.shortcut == "projection_all" or (
+        architecture.shortcut == "projection" and changes_always
+    )
+    return BLOCKS[architecture.block].join == "add" and architecture.norm == "none" and projected
 
 
 def _normal_shortcut(architecture: Architecture, plan: NetworkPlan) -> str | None:

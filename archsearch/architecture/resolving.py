@@ -1,30 +1,19 @@
-"""Given fields -> Architecture: which are used, what the others default to, and what makes no sense."""
+"""Given fields -> Architecture: checked, and the others filled in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from archsearch.architecture.definitions import BLOCKS, SHORTCUTS, BlockDefinition
+from archsearch.architecture.definitions import BLOCKS
 from archsearch.architecture.depth import STAGES, DepthRule, depth_rule
 from archsearch.architecture.fields import check_fields
-from archsearch.architecture.plan import plan_network
+from archsearch.architecture.sense import check_sense
 from archsearch.architecture.spec import Architecture
+from archsearch.architecture.structure import decide_structure, unused_fields, used_fields
 from archsearch.errors import ArchitectureError
 
 _DEFAULT_DEPTH = 20
-_ALWAYS_USED = frozenset(
-    {"block", "layout", "depth", "blocks", "width", "norm", "activation", "initialization"}
-)
-_CONVOLUTIONAL = frozenset(
-    {"preactivation", "drop_path", "cardinality", "group_width", "compression", "stride_in"}
-)
-_FIELDS_OF_LAYOUT = {
-    "cifar": _CONVOLUTIONAL - {"stride_in"},
-    "imagenet": _CONVOLUTIONAL,
-    "vgg": frozenset[str](),
-    "mlp": frozenset({"preactivation", "drop_path"}),
-}
 
 
 def resolve_architecture(fields: Mapping[str, Any], *, strict: bool = True) -> Architecture:
@@ -38,15 +27,15 @@ def resolve_architecture(fields: Mapping[str, Any], *, strict: bool = True) -> A
         ArchitectureError: A field is unknown, has a wrong value, or makes no sense beside the others.
     """
     given = check_fields(fields)
-    resolved = _with_structure(given)
-    unused = _unused(given, resolved)
+    resolved = decide_structure(given)
+    unused = unused_fields(given, resolved)
     if strict and unused:
-        _refuse_unused(unused[0], given, resolved)
+        _refuseunused_fields(unused[0], given, resolved)
     given = {name: value for name, value in given.items() if name not in unused}
     resolved |= {name: value for name, value in given.items() if name not in resolved}
     _fill_defaults(resolved)
     architecture = Architecture(**_with_depth(resolved, given))
-    _check_sense(architecture)
+    check_sense(architecture)
     return architecture
 
 
@@ -57,7 +46,7 @@ def dropped_fields(fields: Mapping[str, Any]) -> tuple[str, ...]:
         ArchitectureError: A field is unknown or holds what it may not.
     """
     given = check_fields(fields)
-    return _unused(given, _with_structure(given))
+    return unused_fields(given, decide_structure(given))
 
 
 def nearest_depths(fields: Mapping[str, Any]) -> tuple[int, ...]:
@@ -70,81 +59,10 @@ def nearest_depths(fields: Mapping[str, Any]) -> tuple[int, ...]:
         ArchitectureError: A field is unknown or holds what it may not.
     """
     given = check_fields(fields)
-    return _rule(_with_structure(given)).nearest(given.get("depth", _DEFAULT_DEPTH))
+    return _rule(decide_structure(given)).nearest(given.get("depth", _DEFAULT_DEPTH))
 
 
-def _with_structure(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Decide the fields on which the use of other fields depends."""
-    block, layout = given.get("block", "residual"), given.get("layout", "cifar")
-    definition = BLOCKS[block]
-    if layout not in definition.layouts:
-        able = ", ".join(name for name, other in BLOCKS.items() if layout in other.layouts)
-        raise ArchitectureError(
-            f"must be one of {able} in layout {layout}",
-            path="block",
-            got=block,
-            fix="Or choose another layout.",
-        )
-    resolved: dict[str, Any] = {"block": block, "layout": layout}
-    resolved["bottleneck"] = _bottleneck(definition, given, layout)
-    resolved["initialization"] = given.get("initialization", "he")
-    if definition.has_shortcut:
-        resolved["shortcut"] = given.get("shortcut", _default_shortcut(resolved))
-        _check_join(definition, resolved["shortcut"])
-    fixed = {name: value for name, value in definition.fixed.items() if name in _FIELDS_OF_LAYOUT[layout]}
-    return resolved | fixed
-
-
-def _bottleneck(definition: BlockDefinition, given: Mapping[str, Any], layout: str) -> bool | None:
-    if layout not in ("cifar", "imagenet"):
-        return None
-    if not {"basic", "bottleneck"} <= set(definition.forms):
-        return "bottleneck" in definition.forms
-    # dense networks for imagenet have been published with bottlenecks only
-    only_published = layout == "imagenet" and definition.join == "concatenate"
-    chosen: bool = given.get("bottleneck", only_published)
-    return chosen
-
-
-def _default_shortcut(resolved: Mapping[str, Any]) -> str:
-    # as published: A in the basic cifar networks (and no choice in an mlp), B elsewhere
-    basic_cifar = resolved["layout"] == "cifar" and not resolved["bottleneck"]
-    return "pad" if basic_cifar or resolved["layout"] == "mlp" else "projection"
-
-
-def _check_join(definition: BlockDefinition, shortcut: str) -> None:
-    if definition.join not in SHORTCUTS[shortcut].joins:
-        able = ", ".join(name for name, other in SHORTCUTS.items() if definition.join in other.joins)
-        raise ArchitectureError(f"must be one of {able} for {definition.name}", path="shortcut", got=shortcut)
-
-
-def _used(resolved: Mapping[str, Any]) -> set[str]:
-    definition, layout = BLOCKS[resolved["block"]], resolved["layout"]
-    used = set(_ALWAYS_USED) | (definition.fields & _FIELDS_OF_LAYOUT[layout])
-    if layout in ("cifar", "imagenet"):
-        used |= {"stem_width", "bottleneck"}
-    if not resolved["bottleneck"]:
-        used -= {"stride_in"}
-    if definition.has_shortcut:
-        used |= {"shortcut"} | SHORTCUTS[resolved["shortcut"]].fields
-    if definition.join == "gate":
-        used |= {"gate_bias"}
-    if resolved["initialization"] == "normal":
-        used |= {"initialization_std"}
-    return used | (set(definition.fixed) & set(resolved))
-
-
-def _unused(given: Mapping[str, Any], resolved: Mapping[str, Any]) -> tuple[str, ...]:
-    used = _used(resolved)
-    fixed = {"bottleneck", *BLOCKS[resolved["block"]].fixed}
-    return tuple(
-        name
-        for name, value in given.items()
-        if name not in used or (name in fixed and value != resolved.get(name, value))
-    )
-
-
-def _refuse_unused(name: str, given: Mapping[str, Any], resolved: Mapping[str, Any]) -> NoReturn:
+def _refuseunused_fields(name: str, given: Mapping[str, Any], resolved: Mapping[str, Any]) -> NoReturn:
     block, layout = resolved["block"], resolved["layout"]
     if resolved.get(name) is not None:
         only = str(resolved[name]).lower()
@@ -176,7 +94,7 @@ def _fill_defaults(resolved: dict[str, Any]) -> None:
         "drop_path": 0,
         "stride_in": "3x3",
     }
-    used = _used(resolved)
+    used = used_fields(resolved)
     for name, value in defaults.items():
         if name in used:
             resolved.setdefault(name, value)
@@ -251,44 +169,3 @@ def _check_blocks(blocks: tuple[int, ...], layout: str) -> None:
         raise ArchitectureError(
             f"must have {stages} {plural} in layout {layout}, one a stage", path="blocks", got=list(blocks)
         )
-
-
-def _check_sense(architecture: Architecture) -> None:
-    _check_initialization(architecture)
-    shortcut = architecture.shortcut
-    plan = plan_network(architecture)
-    if shortcut is not None and SHORTCUTS[shortcut].pads:
-        for block in plan.blocks:
-            if block.in_channels > block.out_channels:
-                raise ArchitectureError(
-                    f"must not be {shortcut} here: it cannot reduce {block.in_channels} channels to "
-                    f"{block.out_channels}",
-                    path="shortcut",
-                    got=shortcut,
-                    fix="Choose projection, or a smaller stem_width.",
-                )
-    if 0 in plan.transitions:
-        raise ArchitectureError(
-            "must keep at least one channel", path="compression", got=architecture.compression
-        )
-
-
-def _check_initialization(architecture: Architecture) -> None:
-    name = architecture.initialization
-    if name not in ("zero_gamma", "fixup"):
-        return
-    adds = BLOCKS[architecture.block].join == "add"
-    rule = ""
-    if not adds:
-        able = " or ".join(other for other, definition in BLOCKS.items() if definition.join == "add")
-        rule = f"must not be {name} for {architecture.block}: only {able} can begin at 0"
-    elif architecture.preactivation:
-        rule = f"must not be {name} with preactivation"
-    elif name == "zero_gamma" and architecture.norm == "none":
-        rule = "must not be zero_gamma without a norm"
-    elif name == "fixup" and architecture.norm != "none":
-        rule = "must not be fixup with a norm, which it replaces (norm: none)"
-    elif name == "fixup" and architecture.layout == "mlp":
-        rule = "must not be fixup in an mlp, whose branches have a single layer"
-    if rule:
-        raise ArchitectureError(rule, path="initialization", got=name, fix="The default is he.")
