@@ -1,0 +1,246 @@
+"""From records of the journal to the rows that should stand in MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from archsearch.journal import Record, Replay, TrialHistory
+from archsearch.tracking.rows import (
+    Row,
+    RunKey,
+    Status,
+    cell_label,
+    deviations,
+    flatten_params,
+    mean_metrics,
+    to_ms,
+)
+
+STUDY = RunKey("study")
+
+_TRIAL_ENDS: dict[str, Status] = {
+    "complete": "FINISHED",
+    "repeated": "FINISHED",
+    "pruned": "KILLED",
+    "infeasible": "KILLED",
+}
+_REPLICATE_ENDS: dict[str, Status] = {"complete": "FINISHED", "stopped": "KILLED"}
+
+
+class Rows:
+    """The rows of one study, and which of them changed.
+
+    A trial with one seed carries its replicate's values itself. One with several carries the means, and its
+    replicates have runs of their own. MLflow cannot take a point back: of an epoch that was trained
+    twice, after a crash, the first report stands; the values at the end are those of the last attempt.
+
+    Attributes:
+        header: Fields of the ``study`` record; empty before there is one.
+        changed: Rows with something new to write; parents come before their children.
+    """
+
+    def __init__(self) -> None:
+        self.header: Mapping[str, Any] = {}
+        self.changed: dict[RunKey, Row] = {}
+        self._rows: dict[RunKey, Row] = {}
+        self._replay = Replay()
+        self._time_s = 0.0
+        self._seen: dict[tuple[int, int], int] = {}
+        self._averaged: dict[int, int] = {}
+        self._steps: dict[str, Callable[[Record], None]] = {
+            "study": self._begin_study,
+            "session": self._begin_session,
+            "trial": self._describe_trial,
+            "started": self._start_replicate,
+            "epoch": self._add_epoch,
+            "replicate": self._end_replicate,
+            "told": self._tell,
+            "test": self._add_test,
+            "finished": self._finish,
+            "interrupted": self._interrupt,
+        }
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, record: Record) -> None:
+        """Take one more record into account."""
+        self._replay.add(record)
+        self._time_s = record.time
+        step = self._steps.get(record.kind)
+        if step is not None:
+            step(record)
+
+    def settle(self) -> None:
+        """Close the runs that are open although nobody works on the study any more."""
+        for row in list(self._rows.values()):
+            if row.status == "RUNNING":
+                row.end("KILLED", self._time_s)
+                self.changed[row.key] = row
+
+    def _touch(self, key: RunKey, record: Record) -> Row:
+        row = self._rows[key]
+        row.line = record.number
+        self.changed[key] = row
+        return row
+
+    def _create(self, row: Row, tags: Mapping[str, Any]) -> Row:
+        row.set_tags(
+            {
+                "archsearch.kind": row.key.kind,
+                "archsearch.study": self.header["name"],
+                "archsearch.study_uid": self.header["uid"],
+                "archsearch.trial": row.key.trial,
+                **tags,
+            }
+        )
+        self._rows[row.key] = self.changed[row.key] = row
+        return row
+
+    def _begin_study(self, record: Record) -> None:
+        self.header = record.fields
+        row = Row(STUDY, None, self.header["name"], to_ms(record.time), record.number)
+        self._create(row, {"archsearch.version": self.header.get("archsearch")})
+
+    def _begin_session(self, record: Record) -> None:
+        row = self._touch(STUDY, record)
+        row.status = "RUNNING"
+
+    def _describe_trial(self, record: Record) -> None:
+        trial = self._replay.trials[record.fields["trial"]]
+        key = RunKey("trial", trial.number)
+        if key not in self._rows:
+            row = Row(key, STUDY, trial.name, to_ms(record.time), record.number)
+            self._create(row, _trial_tags(trial))
+            self._describe_network(row, trial)
+        several = len(trial.seeds) > 1
+        for seed, replicate in trial.replicates.items() if several else ():
+            # Seeds were added to a trial that had one: its replicate gets the run that it did without.
+            if RunKey("replicate", trial.number, seed) not in self._rows:
+                row = self._create_replicate(trial, seed, record)
+                for epoch, metrics in enumerate(replicate.epochs):
+                    row.add_points(metrics, replicate.epoch_times[epoch], epoch)
+                if replicate.outcome and replicate.finished:
+                    self._close_replicate(row, trial, seed, replicate.finished)
+                # The means are to be over more seeds now.
+                self._averaged[trial.number] = 0
+
+    def _start_replicate(self, record: Record) -> None:
+        trial, seed = self._replay.trials[record.fields["trial"]], record.fields["seed"]
+        self._touch(RunKey("trial", trial.number), record).reopen()
+        if len(trial.seeds) > 1:
+            key = RunKey("replicate", trial.number, seed)
+            if key not in self._rows:
+                self._create_replicate(trial, seed, record)
+            self._touch(key, record).reopen()
+
+    def _add_epoch(self, record: Record) -> None:
+        trial, seed = self._replay.trials[record.fields["trial"]], record.fields["seed"]
+        epoch, metrics = record.fields["epoch"], record.fields["metrics"]
+        several = len(trial.seeds) > 1
+        if epoch >= self._seen.get((trial.number, seed), 0):
+            self._seen[trial.number, seed] = epoch + 1
+            key = RunKey("replicate", trial.number, seed) if several else RunKey("trial", trial.number)
+            self._touch(key, record).add_points(metrics, record.time, epoch)
+        if several:
+            self._average_epochs(trial, record, reached_by_all=True)
+
+    def _end_replicate(self, record: Record) -> None:
+        trial, seed = self._replay.trials[record.fields["trial"]], record.fields["seed"]
+        key = RunKey("replicate", trial.number, seed)
+        if key in self._rows:
+            self._close_replicate(self._touch(key, record), trial, seed, record.time)
+
+    def _tell(self, record: Record) -> None:
+        trial = self._replay.trials[record.fields["trial"]]
+        row = self._touch(RunKey("trial", trial.number), record)
+        if len(trial.seeds) > 1:
+            self._average_epochs(trial, record, reached_by_all=False)
+        complete = [item for item in trial.replicates.values() if item.outcome == "complete"]
+        last_step = max((len(item.epochs) for item in trial.replicates.values()), default=1) - 1
+        metrics = {**deviations(item.metrics for item in complete), **trial.metrics}
+        row.add_end_points(metrics, record.time, max(0, last_step))
+        outcome, reason = trial.outcome or "", trial.reason.partition("\n")[0]
+        row.set_tags(
+            {
+                "archsearch.outcome": f"failed: {reason}" if outcome == "failed" and reason else outcome,
+                "archsearch.reason": trial.reason,
+                "archsearch.repeated_of": trial.repeated_of,
+            }
+        )
+        row.end(_TRIAL_ENDS.get(outcome, "FAILED"), record.time)
+
+    def _add_test(self, record: Record) -> None:
+        trial, seed = self._replay.trials[record.fields["trial"]], record.fields["seed"]
+        replicates = trial.replicates
+        step = max(0, len(replicates[seed].epochs) - 1)
+        key = RunKey("replicate", trial.number, seed)
+        if key in self._rows:
+            self._touch(key, record).add_points(record.fields["metrics"], record.time, step)
+        complete = [item.test for item in replicates.values() if item.outcome == "complete"]
+        if complete and all(complete):
+            row = self._touch(RunKey("trial", trial.number), record)
+            row.add_points({**mean_metrics(complete), **deviations(complete)}, record.time, step)
+
+    def _finish(self, record: Record) -> None:
+        self._touch(STUDY, record).end("FINISHED", record.time)
+        self._close_open(record)
+
+    def _interrupt(self, record: Record) -> None:
+        self._touch(STUDY, record)
+        self._close_open(record)
+
+    def _close_open(self, record: Record) -> None:
+        for row in list(self._rows.values()):
+            if row.status == "RUNNING":
+                self._touch(row.key, record).end("KILLED", record.time)
+
+    def _create_replicate(self, trial: TrialHistory, seed: int, record: Record) -> Row:
+        started = trial.replicates[seed].started or record.time
+        key, parent = RunKey("replicate", trial.number, seed), RunKey("trial", trial.number)
+        row = Row(key, parent, f"{trial.name} · seed {seed}", to_ms(started), record.number)
+        self._create(row, {**_trial_tags(trial), "archsearch.seed": seed})
+        self._describe_network(row, trial)
+        return row
+
+    def _describe_network(self, row: Row, trial: TrialHistory) -> None:
+        row.params = flatten_params(trial.architecture, trial.training, trial.data)
+        if trial.requested_depth is not None:
+            row.params["requested_depth"] = str(trial.requested_depth)
+        depth = trial.architecture.get("depth")
+        counted = {"depth": depth, "parameters": trial.parameters, "macs": trial.macs}
+        row.add_points(counted, row.start_ms / 1000, 0)
+
+    def _close_replicate(self, row: Row, trial: TrialHistory, seed: int, time_s: float) -> None:
+        replicate = trial.replicates[seed]
+        row.add_end_points(replicate.metrics, time_s, max(0, len(replicate.epochs) - 1))
+        outcome, reason = replicate.outcome or "", replicate.reason.partition("\n")[0]
+        row.set_tags(
+            {
+                "archsearch.outcome": f"failed: {reason}" if outcome == "failed" and reason else outcome,
+                "archsearch.reason": replicate.reason,
+            }
+        )
+        row.end(_REPLICATE_ENDS.get(outcome, "FAILED"), time_s)
+
+    def _average_epochs(self, trial: TrialHistory, record: Record, *, reached_by_all: bool) -> None:
+        """Add the means of further epochs, up to the last that all seeds have reached, or that any has."""
+        curves = [trial.replicates[seed].epochs for seed in trial.seeds if seed in trial.replicates]
+        lengths = [len(curve) for curve in curves] or [0]
+        complete = len(curves) == len(trial.seeds)
+        end = (min(lengths) if complete else 0) if reached_by_all else max(lengths)
+        for epoch in range(self._averaged.get(trial.number, 0), end):
+            row = self._touch(RunKey("trial", trial.number), record)
+            means = mean_metrics(curve[epoch] for curve in curves if epoch < len(curve))
+            row.add_points(means, record.time, epoch)
+            self._averaged[trial.number] = epoch + 1
+
+
+def _trial_tags(trial: TrialHistory) -> dict[str, Any]:
+    return {
+        "archsearch.cell": cell_label(trial.cell),
+        "archsearch.phase": trial.phase,
+        "archsearch.architecture_id": trial.architecture_id,
+        "archsearch.seed": trial.seeds[0] if len(trial.seeds) == 1 else None,
+    }

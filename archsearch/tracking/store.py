@@ -1,0 +1,180 @@
+"""Write rows into MLflow, each once, whatever stands there already."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock
+
+from archsearch.tracking.address import sqlite_path
+from archsearch.tracking.rows import Row, RunKey
+
+# Read by MLflow when it is imported or at its first request; without them a dead server holds it for minutes.
+for _name, _value in {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow.tracking import MlflowClient  # noqa: E402
+
+LINE_TAG = "archsearch.journal_line"
+"""Number of the last record that a run reflects: what tells a later mirror to leave the run alone."""
+
+_UID_TAG = "archsearch.study_uid"
+_METRICS_PER_BATCH = 900
+_TEXTS_PER_BATCH = 90
+_RUNS_PER_PAGE = 1000
+_Item = TypeVar("_Item")
+
+
+@dataclass
+class _Known:
+    """A run as it stands in MLflow."""
+
+    run_id: str
+    status: str
+    tags: dict[str, str]
+    params: set[str]
+
+
+class Store:
+    """The part of an MLflow store that belongs to one study.
+
+    Args:
+        uri: MLflow tracking URI.
+        header: Fields of the journal's ``study`` record.
+
+    Raises:
+        Exception: Whatever MLflow raises, here and in `write`.
+    """
+
+    def __init__(self, uri: str, header: Mapping[str, Any]) -> None:
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        uid, name = str(header["uid"]), str(header["name"])
+        with _alone(uri):
+            self._client = MlflowClient(uri)
+            self.experiment_id, self.experiment = _find_experiment(self._client, uid, name)
+        self._known = dict(_find_runs(self._client, self.experiment_id, uid))
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def write(self, row: Row) -> None:
+        """Bring one run up to date; its parent must have been written before."""
+        known = self._known.get(row.key) or self._create(row)
+        if known.tags.get(LINE_TAG) != str(row.line):
+            self._write_values(known, row)
+        if known.status != row.status:
+            if row.status == "RUNNING":
+                self._client.update_run(known.run_id, status=row.status)
+            else:
+                self._client.set_terminated(known.run_id, row.status, end_time=row.end_ms)
+            known.status = row.status
+        row.points.clear()
+
+    def _create(self, row: Row) -> _Known:
+        run = self._client.create_run(
+            self.experiment_id, start_time=row.start_ms, tags=self._tags(row), run_name=row.name
+        )
+        return self._known.setdefault(row.key, _known_from(run))
+
+    def _tags(self, row: Row) -> dict[str, str]:
+        if row.parent is None:
+            return row.tags
+        return {**row.tags, "mlflow.parentRunId": self._known[row.parent].run_id}
+
+    def _write_values(self, known: _Known, row: Row) -> None:
+        """Write what differs; a point that stands there already is not written twice by MLflow itself."""
+        points = [Metric(point.name, point.value, point.time_ms, point.step) for point in row.points]
+        params = [Param(name, value) for name, value in row.params.items() if name not in known.params]
+        tags = {name: value for name, value in self._tags(row).items() if known.tags.get(name) != value}
+        for stale in [name for name in known.tags if name.startswith("archsearch.") and name not in row.tags]:
+            if stale != LINE_TAG:
+                self._client.delete_tag(known.run_id, stale)
+                del known.tags[stale]
+        for metrics in _batched(points, _METRICS_PER_BATCH):
+            self._client.log_batch(known.run_id, metrics=metrics)
+        for some in _batched(params, _TEXTS_PER_BATCH):
+            self._client.log_batch(known.run_id, params=some)
+        known.params.update(param.key for param in params)
+        # The line comes last: it vouches for all the rest.
+        tags[LINE_TAG] = str(row.line)
+        self._client.log_batch(known.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+        known.tags.update(tags)
+
+
+def _batched(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+@contextlib.contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Let one process at a time open a SQLite store: the first one migrates it, and two would race."""
+    path = sqlite_path(uri)
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mark = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    with FileLock(Path(tempfile.gettempdir()) / f"archsearch-mlflow-{os.getuid()}-{mark}.lock"):
+        yield
+
+
+def _find_experiment(client: MlflowClient, uid: str, name: str) -> tuple[str, str]:
+    """Return id and name of the study's experiment: its own, or a new one under the first free name."""
+    mine = client.search_experiments(ViewType.ALL, filter_string=f"tags.`{_UID_TAG}` = '{uid}'")
+    for experiment in sorted(mine, key=lambda experiment: experiment.lifecycle_stage != "active"):
+        if experiment.lifecycle_stage != "active":
+            client.restore_experiment(experiment.experiment_id)
+        return experiment.experiment_id, experiment.name
+    for number in itertools.count(1):
+        # A deleted experiment keeps its name, so asking is the only way to know.
+        candidate = name if number == 1 else f"{name}-{number}"
+        try:
+            return client.create_experiment(candidate, tags={_UID_TAG: uid}), candidate
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+    raise AssertionError("unreachable")
+
+
+def _find_runs(client: MlflowClient, experiment_id: str, uid: str) -> Iterator[tuple[RunKey, _Known]]:
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment_id],
+            f"tags.`{_UID_TAG}` = '{uid}'",
+            max_results=_RUNS_PER_PAGE,
+            order_by=["attributes.start_time DESC"],
+            page_token=token,
+        )
+        for run in page:
+            tags = run.data.tags
+            if tags["archsearch.kind"] == "study":
+                key = RunKey("study")
+            elif tags["archsearch.kind"] == "trial":
+                key = RunKey("trial", int(tags["archsearch.trial"]))
+            else:
+                key = RunKey("replicate", int(tags["archsearch.trial"]), int(tags["archsearch.seed"]))
+            yield key, _known_from(run)
+        token = page.token
+        if not token:
+            return
+
+
+def _known_from(run: Run) -> _Known:
+    return _Known(run.info.run_id, run.info.status, dict(run.data.tags), set(run.data.params))

@@ -1,0 +1,210 @@
+"""The mirror as a process of its own: beside the study, out of its way, and never left behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from archsearch.tracking import MirrorProcess, MirrorStatus, sync
+from tests.tracking.store_content import read_content
+from tests.tracking.studies import Study, steps_of_a_varied_study, varied_study
+
+ROOT = Path(__file__).parents[2]
+
+# SQLAlchemy about MLflow's own models.
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
+
+
+def wait_for(condition, timeout_s=60):
+    deadline = time.monotonic() + timeout_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+    return value
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def test_mirrors_a_study_that_goes_on_and_drains_at_its_end(folder, uri, capfd):
+    with MirrorProcess(folder, uri) as mirror:
+        # Begun before there is a journal, as the application does.
+        steps = steps_of_a_varied_study(Study(folder))
+        for _ in range(3):
+            next(steps)
+        wait_for(lambda: mirror.status.experiment_id)
+        for _ in steps:
+            pass
+        status = mirror.close()
+
+    assert status == MirrorStatus("done", status.experiment_id, "depth", runs=10, lag=0, error="")
+    assert mirror.close() == status
+    assert read_content(uri)["study"]["status"] == "FINISHED"
+    assert capfd.readouterr() == ("", "")
+
+
+CONDUCTOR = """
+import sys, time
+from pathlib import Path
+from archsearch.tracking import MirrorProcess
+from tests.tracking.studies import Study
+with MirrorProcess(Path(sys.argv[1]), sys.argv[2]) as mirror:
+    Study(Path(sys.argv[1])).session().trial(0).started(0).epoch(0, 0, 0.5)
+    print(mirror._process.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_outlives_its_conductor_for_as_long_as_it_takes(folder, uri, sent):
+    conductor = subprocess.Popen(
+        [sys.executable, "-c", CONDUCTOR, str(folder), uri],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    with conductor:
+        mirror = psutil.Process(int(conductor.stdout.readline()))
+        # Ctrl-C reaches the whole group of a terminal.
+        os.killpg(conductor.pid, sent)
+        conductor.wait(60)
+        psutil.wait_procs([mirror], timeout=60)
+
+    assert not mirror.is_running() or mirror.status() == psutil.STATUS_ZOMBIE
+    run = read_content(uri)["trial 0"]
+    assert run["metrics"]["train_loss"] == "0.5"
+    assert run["status"] == "KILLED"
+
+
+def test_an_unreachable_server_is_told_once_and_given_up_in_time(folder):
+    varied_study(folder)
+    messages = []
+    uri = f"http://me:secret@127.0.0.1:{free_port()}"
+    with MirrorProcess(folder, uri, on_message=messages.append, patience_s=2) as mirror:
+        wait_for(lambda: mirror.status.state == "waiting")
+        time.sleep(1.5)
+        began = time.monotonic()
+        status = mirror.close()
+
+    assert time.monotonic() - began < 8
+    assert (status.state, status.runs) == ("gave up", 0)
+    assert status.lag > 0
+    first, last = messages
+    assert "cannot be written" in first
+    assert "The study goes on" in first
+    assert f"`archsearch sync {folder}` brings it there later" in last
+    assert "secret" not in first + last + status.error
+
+
+def test_a_damaged_journal_is_told(folder, uri):
+    varied_study(folder).journal.close()
+    path = folder / "journal.log"
+    path.write_bytes(path.read_bytes().replace(b"Ctrl-C", b"Ctrl-D"))
+    messages = []
+    with MirrorProcess(folder, uri, on_message=messages.append):
+        pass
+    assert "checksum" in messages[0]
+
+
+def test_a_process_that_cannot_even_start_says_why(folder, uri, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    messages = []
+    with MirrorProcess(folder, uri, on_message=messages.append) as mirror:
+        pass
+    assert mirror.status.state == "gave up"
+    assert "the mirror ended without a word" in messages[0]
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A function that starts a real server on a store of its own, always at the same address."""
+    port, started = free_port(), []
+
+    def start():
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)),
+                *("--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"),
+                *("--default-artifact-root", str(tmp_path / "artifacts")),
+            ],
+            env={
+                **os.environ,
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=tmp_path,
+            start_new_session=True,
+        )
+        started.append(process)
+
+        def answers():
+            with socket.socket() as client:
+                return client.connect_ex(("127.0.0.1", port)) == 0
+
+        wait_for(answers)
+        return process
+
+    start.uri = f"http://127.0.0.1:{port}"
+    yield start
+    for process in started:
+        stop(process)
+
+
+def stop(process):
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.mark.slow
+def test_a_real_server_holds_what_a_file_holds(server, folder, uri):
+    varied_study(folder)
+    sync(folder, uri)
+    server()
+    first = sync(folder, server.uri)
+    content = read_content(server.uri)
+    again = sync(folder, server.uri)
+
+    assert content == read_content(uri)
+    assert read_content(server.uri) == content
+    assert (first.experiment_id, first.runs) == (again.experiment_id, again.runs)
+
+
+@pytest.mark.slow
+def test_a_server_that_was_down_gets_what_it_missed(server, folder, uri):
+    messages = []
+    with MirrorProcess(folder, server.uri, on_message=messages.append) as mirror:
+        steps = steps_of_a_varied_study(Study(folder))
+        next(steps)
+        wait_for(lambda: mirror.status.state == "waiting")
+        process = server()
+        wait_for(lambda: mirror.status.state == "following")
+        next(steps)
+        stop(process)
+        for _ in range(4):
+            next(steps)
+        wait_for(lambda: mirror.status.state == "waiting")
+        server()
+        for _ in steps:
+            pass
+        status = mirror.close()
+
+    assert status.state == "done"
+    assert [message.split("http")[0] for message in messages] == ["MLflow at "] * 4
+    assert ["cannot be written" in message for message in messages] == [True, False, True, False]
+    sync(folder, uri)
+    assert read_content(server.uri) == read_content(uri)
