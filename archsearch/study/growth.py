@@ -69,7 +69,7 @@ def check_growth(old_identity: Mapping[str, Any], new: StudyConfig) -> None:
         raise StudyError(
             f"must stay as it was when this study first ran: it {before_text}",
             path=".".join(place),
-            got=_compact(after) if after is not None else "nothing",
+            got="nothing" if after is None else after,
             fix=f"Another {_NAMES.get(key, key)} asks for a new name: change `name`, or undo the change.",
             where=document.where(place if name in _keys(document.value.get(key)) else (key,)),
         )

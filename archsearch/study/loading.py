@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -69,7 +70,8 @@ def _parse(document: Document, text: str) -> StudyConfig:
         raise document.error((), "must be a mapping of keys to values", got=document.value)
     parts.check_keys(document, (), tuple(STUDY_KEYS))
     plugins = parts.read_names(document, "plugins")
-    _load_plugins(document, plugins)
+    if plugins:
+        _load_plugins(document, plugins)
     space = SpaceReader(document)
     searches = bool(space.search)
     seed = parts.read_integer(document, "seed", low=0, high=parts.MAX_SEED) or 0
@@ -109,11 +111,16 @@ def _read_text(path: str | FilePath) -> str:
 
 
 def _load_plugins(document: Document, plugins: tuple[str, ...]) -> None:
+    for index, name in enumerate(plugins):
+        try:
+            distribution(name)
+        except PackageNotFoundError as error:
+            rule = "must be the name of an installed package"
+            raise document.error(("plugins", index), rule, got=name, fix="Install it first.") from error
     try:
         load_plugins(plugins)
     except InputError as error:
-        fix = error.fix or "Is the package installed here?"
-        raise document.error(("plugins",), error.rule, got=error.got, fix=fix) from error
+        raise document.error(("plugins",), error.rule, got=error.got, fix=error.fix) from error
 
 
 def _read_trials(document: Document, *, searches: bool) -> int | None:

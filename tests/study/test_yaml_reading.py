@@ -137,7 +137,9 @@ def test_hostile_files_are_refused_fast_and_in_little_memory(content: bytes, rul
     assert peak < 50e6
 
 
-@pytest.mark.parametrize("content", [b"a: " + b"x " * 32000, b'a: "' + b"\\n" * 32000 + b'"', b"a: |\n" + b" x\n" * 20000])
+@pytest.mark.parametrize(
+    "content", [b"a: " + b"x " * 32000, b'a: "' + b"\\n" * 32000 + b'"', b"a: |\n" + b" x\n" * 20000]
+)
 def test_a_huge_scalar_is_only_text(content: bytes) -> None:
     start = time.perf_counter()
     assert isinstance(read_yaml(decode(content, "s.yaml"), "s.yaml").value["a"], str)
