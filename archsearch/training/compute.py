@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -18,7 +18,7 @@ from archsearch.models import build_network, count_cost
 from archsearch.study.settings import TrainingSettings
 from archsearch.training.evaluation import build_fabric
 from archsearch.training.failure import describe_failure
-from archsearch.training.module import Classifier
+from archsearch.training.module import Classifier, build_optimizer
 from archsearch.training.values import Compute
 
 # What is simpler comes first; something later must be so much faster to be chosen.
@@ -132,13 +132,14 @@ def _build_step(
     fabric = build_fabric(compute.device, compute.precision)
     module = Classifier(network, training, steps_per_epoch=1, channels_last=compute.channels_last)
     module.to(fabric.device).train()
-    optimizer = module.configure_optimizers()["optimizer"]
+    # Any: what Fabric wraps behaves as what it was given.
+    wrapped: Any = fabric.setup(network, build_optimizer(network, training))
+    module.network, optimizer = wrapped
     images, labels = batch
     on_device = (images.to(fabric.device), labels.to(fabric.device))
 
     def step() -> None:
-        with fabric.autocast():
-            loss = module.training_step(on_device, 0)["loss"]
+        loss = module.training_step(on_device, 0)["loss"]
         fabric.backward(loss)
         optimizer.step()
         optimizer.zero_grad()

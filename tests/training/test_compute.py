@@ -1,0 +1,99 @@
+"""The choice of arithmetic for a study."""
+
+import pytest
+import torch
+
+from archsearch.architecture import resolve_architecture
+from archsearch.data import load_dataset
+from archsearch.study.settings import DataSettings, TrainingSettings
+from archsearch.training import choose_compute, compute
+from archsearch.training.values import Compute
+
+
+def choose(precision="auto", depths=(8,), data=None, **changes):
+    return choose_compute(
+        [resolve_architecture({"depth": depth, "width": 4} | changes) for depth in depths],
+        TrainingSettings(precision=precision, batch_size=32),
+        load_dataset(data or DataSettings()),
+        device="cpu",
+        threads=1,
+    )
+
+
+def pretend(monkeypatch, **milliseconds):
+    """Let steps take so long: plain, channels_last, bf16."""
+
+    def timings(candidates, _):
+        names = {("32", False): "plain", ("32", True): "channels_last"}
+        return [
+            compute._Timing(c, milliseconds[names.get((c.precision, c.channels_last), "bf16")] / 1000)
+            for c in candidates
+        ]
+
+    monkeypatch.setattr(compute, "_time_in_turns", timings)
+    monkeypatch.setattr(compute, "computes_bf16", lambda _: True)
+
+
+@pytest.mark.parametrize(("precision", "channels_last"), [("32", False), ("bf16", True)])
+def test_a_precision_that_the_study_names_is_taken_unmeasured(monkeypatch, precision, channels_last):
+    monkeypatch.setattr(compute, "_time_in_turns", None)
+
+    chosen = choose(precision)
+
+    assert (chosen.precision, chosen.channels_last) == (precision, channels_last)
+    assert chosen.reason == f"precision: {precision} is what the study asks for"
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ({"plain": 10, "channels_last": 9.5, "bf16": 9.3}, ("32", False)),
+        ({"plain": 10, "channels_last": 8, "bf16": 7.5}, ("32", True)),
+        ({"plain": 10, "channels_last": 9.5, "bf16": 4}, ("bf16", True)),
+        ({"plain": 10, "channels_last": 8, "bf16": 4}, ("bf16", True)),
+        ({"plain": 10, "channels_last": 20, "bf16": 30}, ("32", False)),
+    ],
+)
+def test_what_is_a_tenth_faster_than_something_simpler_is_chosen(monkeypatch, times, expected):
+    pretend(monkeypatch, **times)
+
+    chosen = choose()
+
+    assert (chosen.precision, chosen.channels_last) == expected
+    for milliseconds in times.values():
+        assert f"{milliseconds:.1f} ms" in chosen.reason
+
+
+def test_the_network_of_median_cost_is_measured(monkeypatch):
+    pretend(monkeypatch, plain=1, channels_last=1, bf16=1)
+
+    assert choose(depths=(8, 14, 56)).reason.startswith("residual-14 w4 pad, a step of 32 images")
+
+
+def test_measuring_is_real_quick_and_leaves_the_random_numbers_alone():
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+
+    chosen = choose()
+
+    assert torch.equal(torch.rand(3), expected)
+    assert chosen.threads == 1
+    assert chosen.device == "cpu"
+    assert "32, channels last" in chosen.reason
+    assert ("bf16" in chosen.reason) == compute.computes_bf16("cpu")
+
+
+def test_without_hardware_for_bf16_it_is_not_measured(monkeypatch):
+    monkeypatch.setattr(compute, "computes_bf16", lambda _: False)
+
+    assert "bf16" not in choose().reason
+
+
+def test_a_network_that_cannot_be_trained_here_leaves_float32_and_says_why(monkeypatch):
+    def out_of_memory(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(compute, "_time_in_turns", out_of_memory)
+
+    assert choose() == Compute(reason="float32, as residual-8 w4 pad cannot be measured: out of memory")
