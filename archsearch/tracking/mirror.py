@@ -166,15 +166,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--patience-s", type=float, default=_DRAIN_PATIENCE_S, help="how long to try at the end"
     )
     options = parser.parse_args(arguments)
+    tell = _take_over_stdout()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(5)
     if options.once:
-        _tell(sync(options.run_folder, options.uri))
+        tell(sync(options.run_folder, options.uri))
         return
     ended = threading.Event()
     threading.Thread(target=_await_end_of_input, args=(ended,), daemon=True).start()
-    follow(options.run_folder, resolve_uri(options.uri), ended, _tell, patience_s=options.patience_s)
+    follow(options.run_folder, resolve_uri(options.uri), ended, tell, patience_s=options.patience_s)
 
 
 def _await_end_of_input(ended: threading.Event) -> None:
@@ -184,11 +185,17 @@ def _await_end_of_input(ended: threading.Event) -> None:
     ended.set()
 
 
-def _tell(status: MirrorStatus) -> None:
-    # The one who would read it may be dead.
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.write(status.to_line() + "\n")
-        sys.stdout.flush()
+def _take_over_stdout() -> Callable[[MirrorStatus], None]:
+    """Keep standard output for statuses; what a library prints there goes to standard error."""
+    pipe = os.dup(1)
+    os.dup2(2, 1)
+
+    def tell(status: MirrorStatus) -> None:
+        # The one who would read it may be dead.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(pipe, f"{status.to_line()}\n".encode())
+
+    return tell
 
 
 def _describe(error: Exception) -> str:

@@ -18,11 +18,13 @@ from filelock import FileLock
 from archsearch.tracking.address import sqlite_path
 from archsearch.tracking.rows import Row, RunKey
 
-# Read by MLflow when it is imported or at its first request; without them a dead server holds it for minutes.
+# Read by MLflow when it is imported or at its first request. Without them a dead server holds it for minutes,
+# and each run that ends is announced on standard output.
 for _name, _value in {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }.items():
     os.environ.setdefault(_name, _value)
 

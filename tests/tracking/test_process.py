@@ -171,7 +171,7 @@ def stop(process):
 
 
 @pytest.mark.slow
-def test_a_real_server_holds_what_a_file_holds(server, folder, uri):
+def test_a_real_server_holds_what_a_file_holds(server, folder, uri, capfd):
     varied_study(folder)
     sync(folder, uri)
     server()
@@ -182,6 +182,7 @@ def test_a_real_server_holds_what_a_file_holds(server, folder, uri):
     assert content == read_content(uri)
     assert read_content(server.uri) == content
     assert (first.experiment_id, first.runs) == (again.experiment_id, again.runs)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.slow
