@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from archsearch.architecture import Architecture, default_stem_width, resolve_architecture
@@ -52,25 +53,27 @@ def solve_width(
         cost = count_cost(at_width, input_shape, classes)
         return cost.parameters if parameters is not None else cost.macs
 
-    low, high = 1.0, max(1.0, float(architecture.width))
+    narrower, wider = _bracket(count, target, float(architecture.width))
+    found = {reached: width for width in (wider, narrower) if (reached := count(width)) is not None}
+    nearest = min(found, key=lambda reached: abs(reached - target))
+    if not min(found) <= target <= max(found) and not target / 2 <= nearest <= 2 * target:
+        raise ArchitectureError(
+            f"must be within reach of some width; the nearest has {nearest}",
+            path="match.parameters" if parameters is not None else "match.macs",
+            got=target,
+        )
+    return _shortest(architecture, found[nearest])
+
+
+def _bracket(count: Callable[[float], int | None], target: int, start: float) -> tuple[float, float]:
+    """Return two widths a step apart, the target between their counts, where there are such."""
+    low, high = 1.0, max(1.0, start)
     while (count(high) or 0) <= target and high < _WIDEST:
         low, high = high, min(2 * high, _WIDEST)
-    if (count(low) or 0) > target:
-        low = 1.0
     while high - low > _STEP:
         middle = (low + high) / 2
         low, high = (middle, high) if (count(middle) or 0) <= target else (low, middle)
-    _, reached, width = min(
-        (abs(found - target), found, w) for w in (low, high) if (found := count(w)) is not None
-    )
-    if not target / 2 <= reached <= target * 2:
-        quantity = "parameters" if parameters is not None else "macs"
-        raise ArchitectureError(
-            f"must be within reach of some width; the nearest has {reached}",
-            path=f"match.{quantity}",
-            got=target,
-        )
-    return _shortest(architecture, width)
+    return low, high
 
 
 def _at_width(architecture: Architecture, width: float) -> Architecture:

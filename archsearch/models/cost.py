@@ -98,10 +98,14 @@ def _parts(parts: Parts) -> Iterator[tuple[object, Callable[[], nn.Module]]]:
 
 
 def _count_part(build: Callable[[], nn.Module], input_shape: tuple[int, ...], *, is_first: bool) -> _PartCost:
-    with torch.device("meta"):
-        part = build().train()
-        # inside the network the input has a history, and so its gradient is needed
-        x = torch.empty((_IMAGES, *input_shape), requires_grad=not is_first).clone()
+    # the caller may have switched gradients off
+    with torch.inference_mode(False), torch.enable_grad(), torch.device("meta"):
+        return _measure_part(build().train(), input_shape, is_first=is_first)
+
+
+def _measure_part(part: nn.Module, input_shape: tuple[int, ...], *, is_first: bool) -> _PartCost:
+    # inside the network the input has a history, and so its gradient is needed
+    x = torch.empty((_IMAGES, *input_shape), requires_grad=not is_first).clone()
     kept: dict[int, Tensor] = {}
 
     def keep(saved: Tensor) -> Tensor:

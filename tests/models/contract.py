@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from archsearch.architecture import (
@@ -64,7 +66,8 @@ def check_network(fields: dict[str, object]) -> None:
     network.eval()
     assert torch.equal(network(images), network(images))
     _check_seed(architecture, shape)
-    _check_dimensions(architecture)
+    for norm in ("batch", "none"):
+        _check_dimensions(replace(architecture, norm=norm))
 
 
 def _check_seed(architecture: Architecture, shape: tuple[int, ...]) -> None:

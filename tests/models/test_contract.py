@@ -97,7 +97,7 @@ def test_a_branch_that_cannot_be_imported_is_an_error(plugin):
 
 
 def test_random_networks_train_a_step():
-    for architecture in random_architectures(80, seed=21):
+    for architecture in random_architectures(60, seed=21):
         shape = small_input(architecture)
         # the 4096 units of vgg's head make it slow to train; the contract above has it
         if architecture.layout != "vgg":

@@ -75,7 +75,7 @@ def test_published_imagenet_counts_are_met(fields, parameters, billion_macs):
 
 
 def test_random_networks_cost_what_pencil_and_paper_say():
-    for architecture in random_architectures(120, seed=11):
+    for architecture in random_architectures(70, seed=11):
         shape = small_input(architecture)
 
         cost = count_cost(architecture, shape, 7)
@@ -86,7 +86,7 @@ def test_random_networks_cost_what_pencil_and_paper_say():
 
 
 def test_odd_and_oblong_images_are_counted():
-    for architecture in random_architectures(25, seed=12):
+    for architecture in random_architectures(15, seed=12):
         shape = (1, 37, 51)
 
         cost = count_cost(architecture, shape, 2)
@@ -98,7 +98,7 @@ def test_odd_and_oblong_images_are_counted():
 
 def test_random_networks_cost_what_a_real_forward_pass_shows():
     shown = 0
-    for architecture in random_architectures(60, seed=13):
+    for architecture in random_architectures(40, seed=13):
         # the 4096 units of vgg's head make it slow to build
         if architecture.layout != "vgg":
             shape = small_input(architecture)
@@ -109,7 +109,7 @@ def test_random_networks_cost_what_a_real_forward_pass_shows():
             assert (cost.parameters, cost.macs) == (parameters, macs), architecture
             assert cost.activation_mib == pytest.approx(activation_mib, rel=0.02), architecture
             shown += 1
-    assert shown > 40
+    assert shown > 25
 
 
 def test_a_plain_mlp_keeps_one_tensor_a_layer_and_its_input():
@@ -120,6 +120,19 @@ def test_a_plain_mlp_keeps_one_tensor_a_layer_and_its_input():
     cost = count_cost(architecture, (11,), 3)
 
     assert cost.activation_mib * 2**20 == 4 * (11 + 5 * 7)
+
+
+def test_counting_needs_no_gradients_switched_on_and_draws_no_random_numbers():
+    # another number of classes than the other tests', lest a cached count be returned
+    architecture = resolve_architecture({"depth": 8, "shortcut": "dropout", "drop_path": 0.5})
+    expected = count_cost(architecture, (3, 32, 32), 10)
+    state = torch.get_rng_state()
+
+    with torch.inference_mode():
+        counted = count_cost(architecture, (3, 32, 32), 11)
+
+    assert counted.activation_mib == expected.activation_mib > 0.5
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_deep_networks_are_counted_in_a_moment_and_without_memory():

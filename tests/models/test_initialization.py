@@ -71,6 +71,18 @@ def test_zero_gamma_makes_every_branch_begin_at_zero(fields):
 
     assert len(seen) > 5
     assert not any(output.any() for output in seen)
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    assert sum(not norm.weight.any().item() for norm in norms) == len(seen)
+
+
+@pytest.mark.parametrize("bottleneck", [True, False])
+def test_zero_gamma_touches_the_last_norm_of_a_branch_alone(bottleneck):
+    network = _network(bottleneck=bottleneck, initialization="zero_gamma")
+
+    for block in (module for module in network.modules() if hasattr(module, "branch")):
+        *inner, last = [module for module in block.branch if isinstance(module, nn.BatchNorm2d)]
+        assert not last.weight.any()
+        assert all((norm.weight == 1).all() for norm in inner)
 
 
 def test_identity_passes_the_input_and_leaves_no_channel_dead():
