@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -32,11 +33,9 @@ def plot_depth_curves(curves: Sequence[DepthCurve], title: str, path: Path) -> N
     figure = Figure(figsize=(9, 4), layout="constrained")
     panels = figure.subplots(1, len(_PANELS), sharey=True)
     for axes, (measure, label) in zip(panels, _PANELS.items(), strict=True):
-        seen: dict[str, int] = {}
-        for curve in curves:
-            style = _STYLES[seen.get(curve.family, 0) % len(_STYLES)]
-            seen[curve.family] = seen.get(curve.family, 0) + 1
+        for curve, style in zip(curves, cycle(_STYLES), strict=False):
             _draw_curve(axes, curve, measure, style)
+        axes.set_xticks(sorted({point.depth for curve in curves for point in curve.points}))
         axes.set_xlabel("depth (weighted layers)")
         axes.set_title(label, fontsize=10)
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))

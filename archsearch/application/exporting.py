@@ -48,7 +48,6 @@ def export_trial(
     load_plugins(plugins)
     load_source_plugins(plugins)
     dataset = load_dataset(DataSettings.model_validate_json(json.dumps(dict(chosen.data))))
-    metrics = _metrics(history, chosen, seed)
     network = ExportedNetwork(
         architecture=resolve_architecture(chosen.architecture),
         input_shape=dataset.input_shape,
@@ -56,11 +55,10 @@ def export_trial(
         mean=dataset.mean,
         std=dataset.std,
         weights=load_file(weights),
-        metrics=metrics,
-        card=write_card(history, chosen, seed, metrics),
+        metrics=_metrics(history, chosen, seed),
         plugins=plugins,
     )
-    write_export(network, Path(output))
+    write_export(network, write_card(history, chosen, network, seed), Path(output))
     return chosen
 
 

@@ -75,8 +75,8 @@ def run_study(
     path: str | Path,
     *,
     runs_folder: str | Path = "runs",
-    listen: Callable[[Record], None] = lambda record: None,
-    say: Callable[[str], None] = lambda text: None,
+    listen: Callable[[Record], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
     """Run a study to its end, or go on where it stopped.
 
@@ -119,7 +119,12 @@ def run_study(
 
 
 def _train(
-    conductor: Conductor, stack: ExitStack, executor: Executor, objectives: Mapping[str, str], *, work_left: bool
+    conductor: Conductor,
+    stack: ExitStack,
+    executor: Executor,
+    objectives: Mapping[str, str],
+    *,
+    work_left: bool,
 ) -> str:
     try:
         if work_left:

@@ -13,7 +13,7 @@ _NETWORKS_LOOKED_AT = 64
 
 
 def sample_values(study: StudyConfig, limit: int) -> Iterator[Mapping[str, Any]]:
-    """Values of each cell, with all combinations of its search where there are at most `limit`, else samples."""
+    """Values of each cell with all combinations of its search, or `limit` samples where there are more."""
     for cell in study.cells():
         for values in sample_search(study.space, cell.values, limit):
             yield {**cell.values, **values}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
-from archsearch.application.describing import Description, describe
-from archsearch.cli.printing import print_table
+from archsearch.cli.options import json_option
+
+if TYPE_CHECKING:
+    from archsearch.application.describing import Description
 
 
 @click.command(
@@ -19,13 +22,16 @@ from archsearch.cli.printing import print_table
     "--input", "shape", metavar="CxHxW", help="Input shape, such as 3x32x32; else the layout's usual one."
 )
 @click.option("--classes", type=click.IntRange(min=2), help="Number of classes; else the layout's usual one.")
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+@json_option("Print a list of objects.")
 def command(networks: tuple[str, ...], shape: str | None, classes: int | None, as_json: bool) -> None:
     """Print depth, parameters, MACs and activation memory of networks, side by side.
 
     A network is a published name (resnet110, densenet-bc-100-12, ...) or a YAML file with an `architecture:`
     mapping.
     """
+    from archsearch.application.describing import describe
+    from archsearch.cli.printing import print_table
+
     described = [describe(network, shape, classes) for network in networks]
     if as_json:
         click.echo(json.dumps([description.to_mapping() for description in described], indent=2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -21,6 +22,6 @@ def command(study: str, uri: str, runs_folder: Path, as_json: bool) -> None:
 
     status = sync_study(study, uri=uri, runs_folder=runs_folder)
     if as_json:
-        click.echo(json.dumps(status.to_mapping()))
+        click.echo(json.dumps(asdict(status)))
     else:
         click.echo(f"MLflow holds {status.runs} runs of {study} (experiment {status.experiment_id}).")

@@ -1,19 +1,19 @@
-"""Images in memory: sources, fixed splits, and batches that are normalised and augmented on the device."""
+"""Images in memory: sources, fixed splits, and batches that are normalised and augmented on the device.
+
+The LightningDataModule is imported from `archsearch.data.module`, since Lightning takes seconds to import.
+"""
 
 from archsearch.data.dataset import Dataset, Split
 from archsearch.data.loading import check_data, load_dataset
-from archsearch.data.module import ImageDataModule, mix_seed
 from archsearch.data.source import RawData, Source, load_source_plugins, register_source
 
 __all__ = [
     "Dataset",
-    "ImageDataModule",
     "RawData",
     "Source",
     "Split",
     "check_data",
     "load_dataset",
     "load_source_plugins",
-    "mix_seed",
     "register_source",
 ]

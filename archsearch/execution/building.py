@@ -7,10 +7,11 @@ from archsearch.execution.local import LocalExecutor
 from archsearch.execution.machine import Devices, count_workers, find_devices
 from archsearch.execution.protocol import Executor, Train
 from archsearch.study.settings import ExecutionSettings
+from archsearch.training import train as train_job
 
 
 def build_executor(
-    settings: ExecutionSettings, *, devices: Devices | None = None, train: Train | None = None
+    settings: ExecutionSettings, *, devices: Devices | None = None, train: Train = train_job
 ) -> Executor:
     """Return the executor of a study, not yet entered.
 
@@ -23,10 +24,12 @@ def build_executor(
         StudyError: The machine has no device of the kind that is asked for.
     """
     devices = devices or find_devices(settings.device)
-    if train is None:
-        from archsearch.training import train as lightning_train
-
-        train = lightning_train
     if settings.executor == "inline":
         return InlineExecutor(train)
-    return LocalExecutor(train, count_workers(settings, devices), visible_devices=devices.cuda)
+    return LocalExecutor(
+        train,
+        count_workers(settings, devices),
+        visible_devices=devices.cuda,
+        # What takes seconds to import, torch and Lightning, is imported once for all workers.
+        preload=["archsearch.training.loop"] if train is train_job else (),
+    )

@@ -23,10 +23,11 @@ class LocalExecutor:
     """Runs jobs in worker processes; one that dies takes its job with it, as ``lost``, and is replaced.
 
     Args:
-        train: The training; a function of a module, which is imported before workers start.
+        train: The training; a function of a module.
         workers: Number of worker processes.
         visible_devices: CUDA devices, as CUDA_VISIBLE_DEVICES names them, given to the workers in turn;
             empty for other kinds.
+        preload: Modules imported once, before workers start; the training's own where not given.
         start_method: Of multiprocessing; chosen by platform.
 
     Raises:
@@ -39,12 +40,14 @@ class LocalExecutor:
         workers: int,
         *,
         visible_devices: Sequence[str] = (),
+        preload: Sequence[str] = (),
         start_method: str = START_METHOD,
     ) -> None:
         self._train = train
         self._devices = [
             visible_devices[i % len(visible_devices)] if visible_devices else None for i in range(workers)
         ]
+        self._preload = tuple(preload) or (train.__module__,)
         self._start_method = start_method
         self._context: BaseContext | None = None
         self._workers: list[WorkerHandle] = []
@@ -63,8 +66,7 @@ class LocalExecutor:
         return [worker.pid for worker in self._workers if worker.pid is not None]
 
     def __enter__(self) -> Self:
-        # What the training imports, torch and Lightning, is imported once for all workers.
-        self._context = prepare_context(self._start_method, [self._train.__module__])
+        self._context = prepare_context(self._start_method, self._preload)
         return self
 
     def __exit__(self, *_: object) -> None:

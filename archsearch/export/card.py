@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from archsearch.export.folder import ExportedNetwork
 from archsearch.journal import StudyHistory, TrialHistory
 
 _ERRORS = {"train_error": "training", "val_error": "validation", "test_error": "test"}
 
 
-def write_card(history: StudyHistory, trial: TrialHistory, seed: int, metrics: Mapping[str, Any]) -> str:
+def write_card(history: StudyHistory, trial: TrialHistory, network: ExportedNetwork, seed: int) -> str:
     """Write the card of one trial's network, in Markdown.
 
     Args:
         history: The study.
         trial: The trial.
-        seed: The replicate whose weights are exported.
-        metrics: What metrics.json holds.
+        network: What is exported.
+        seed: The replicate whose weights these are.
     """
-    header = history.header
-    shape = " x ".join(str(size) for size in header["input_shape"])
+    header, metrics = history.header, network.metrics
+    shape = " x ".join(str(size) for size in network.input_shape)
     errors = [
         f"| {label} | {metrics['replicate'][name]:.2%} | {_over_seeds(metrics, name)} |"
         for name, label in _ERRORS.items()
@@ -33,7 +34,7 @@ def write_card(history: StudyHistory, trial: TrialHistory, seed: int, metrics: M
             "",
             f"An image classifier with {trial.architecture['depth']} weighted layers, {trial.parameters:,} parameters "
             f"and {trial.macs:,} multiply-accumulates an image. Input: {shape}; classes: "
-            f"{', '.join(header['class_names'])}.",
+            f"{', '.join(network.class_names)}.",
             "",
             f"Found by the study `{header['name']}` (archsearch {header['archsearch']}), trial {trial.number}, "
             f"seed {seed}, architecture `{trial.architecture_id}`.",

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -45,7 +46,6 @@ class ExportedNetwork:
         std: Of each channel, by which it is divided then.
         weights: State of the network, by name.
         metrics: What metrics.json holds.
-        card: Text of the model card.
         plugins: Packages that define its block.
     """
 
@@ -56,12 +56,16 @@ class ExportedNetwork:
     std: tuple[float, ...]
     weights: Mapping[str, torch.Tensor]
     metrics: Mapping[str, Any]
-    card: str
     plugins: tuple[str, ...] = ()
 
 
-def write_export(network: ExportedNetwork, output: Path) -> None:
+def write_export(network: ExportedNetwork, card: str, output: Path) -> None:
     """Write the folder, whole or not at all; an older export in its place is replaced.
+
+    Args:
+        network: What is exported.
+        card: Text of the model card, Markdown.
+        output: The folder.
 
     Raises:
         ExportError: Something else is in its place, or the place cannot be written.
@@ -78,7 +82,7 @@ def write_export(network: ExportedNetwork, output: Path) -> None:
         with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
             new = Path(temporary) / "new"
             new.mkdir()
-            _write_files(network, new)
+            _write_files(network, card, new)
             if output.exists():
                 output.rename(Path(temporary) / "old")
             new.rename(output)
@@ -122,7 +126,7 @@ def _is_export(folder: Path) -> bool:
     return folder.is_dir() and all((folder / name).is_file() for name in _FILES)
 
 
-def _write_files(network: ExportedNetwork, folder: Path) -> None:
+def _write_files(network: ExportedNetwork, card: str, folder: Path) -> None:
     described = {
         "format": FORMAT,
         "architecture": network.architecture.to_mapping(),
@@ -139,7 +143,7 @@ def _write_files(network: ExportedNetwork, folder: Path) -> None:
     save_file(weights, folder / "model.safetensors", metadata={"architecture_id": network.architecture.id})
     metrics = json.dumps(network.metrics, indent=2, allow_nan=False)
     (folder / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
-    (folder / "MODEL_CARD.md").write_text(network.card, encoding="utf-8")
+    (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
 
 
 def _read_description(path: Path) -> Mapping[str, Any]:

@@ -1,0 +1,1 @@
+"""What to try next: Optuna lives here, and the conductor that brings a study to its end."""

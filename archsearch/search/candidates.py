@@ -8,7 +8,7 @@ from typing import Any
 
 from archsearch.architecture import Architecture, published_architecture
 from archsearch.data import load_dataset
-from archsearch.errors import ArchitectureError
+from archsearch.errors import ArchitectureError, StudyError
 from archsearch.models import Cost, count_cost, solve_width
 from archsearch.study import Bounds, StudyConfig, TrialSpec
 
@@ -43,7 +43,8 @@ def examine(study: StudyConfig, values: Mapping[str, Any]) -> Candidate:
         shape, classes = _input_of(spec)
         spec = replace(spec, architecture=_matched(study, spec, shape, classes))
         cost = count_cost(spec.architecture, shape, classes)
-    except ArchitectureError as error:
+    except (ArchitectureError, StudyError) as error:
+        # No such network, or settings that contradict each other: the sampler learns to keep away.
         return Candidate(spec, violations={"buildable": 1.0}, reason=str(error))
     quantities = {**asdict(cost), "depth": spec.architecture.depth}
     violations = constraint_violations(study.constraints, quantities)
@@ -82,7 +83,7 @@ def _matched(study: StudyConfig, spec: TrialSpec, shape: tuple[int, ...], classe
 def constraint_violations(
     constraints: Mapping[str, Bounds], quantities: Mapping[str, float]
 ) -> dict[str, float]:
-    """By which fraction each bound is missed, at most 0 where it is met; ``buildable`` is met by all of these."""
+    """By which fraction each bound is missed, at most 0 where it is met; all these are ``buildable``."""
     violations = {"buildable": 0.0}
     for name, bounds in constraints.items():
         value = quantities[name]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import optuna
 from optuna.distributions import distribution_to_json, json_to_distribution
@@ -167,7 +167,7 @@ class CellSearch:
 
     def frozen(self, number: int) -> FrozenTrial:
         """The trial as Optuna knows it."""
-        return cast(FrozenTrial, self._storage.get_trial(self._trials[number]._trial_id))
+        return self._storage.get_trial(self._trials[number]._trial_id)
 
 
 def _count_combinations(dimensions: Sequence[Dimension], known: Mapping[str, Any]) -> int:

@@ -64,7 +64,7 @@ class Conductor:
         journal: Journal,
         workplace: Workplace,
         *,
-        listen: Callable[[Record], None] = lambda record: None,
+        listen: Callable[[Record], None] = lambda _: None,
     ) -> None:
         self._study = study
         self._journal = journal
@@ -96,7 +96,7 @@ class Conductor:
         return self._replay.history()
 
     def take_up(self) -> bool:
-        """Go on where the journal ends; call it once, before `run`. Returns whether anything is left to do."""
+        """Go on where the journal ends, once, before `run`; returns whether anything is left to do."""
         for trial in self.trials.values():
             for seed, replicate in trial.replicates.items():
                 if replicate.outcome not in _UNDER_WAY:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import optuna
 from optuna.trial import FrozenTrial
 
+from archsearch.study.schema import Direction
+
 _log = logging.getLogger("archsearch")
 _NUMBER = "archsearch.trial"
 
@@ -25,7 +27,7 @@ class OptunaMirror:
         directions: Of the objectives.
     """
 
-    def __init__(self, url: str, study_name: str, directions: Sequence[str]) -> None:
+    def __init__(self, url: str, study_name: str, directions: Sequence[Direction]) -> None:
         self._url = url
         self._study_name = study_name
         self._directions = list(directions)
@@ -44,8 +46,8 @@ class OptunaMirror:
         except Exception as error:  # noqa: BLE001
             if not self._complained:
                 _log.warning(
-                    "Optuna's storage cannot be written (%s); the study goes on, and the trials that it misses "
-                    "are copied when it answers again.",
+                    "Optuna's storage cannot be written (%s); the study goes on, and the trials that it "
+                    "misses are copied when it answers again.",
                     type(error).__name__,
                 )
             self._complained = True

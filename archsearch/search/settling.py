@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from archsearch.journal import ReplicateHistory, TrialHistory
 from archsearch.statistics.descriptive import mean_and_std
@@ -15,13 +16,13 @@ class Settlement:
     """The end of a trial.
 
     Attributes:
-        outcome: complete, pruned or failed.
+        outcome: complete, pruned or failed; infeasible where it was never trained.
         reason: Why it is not complete.
         values: Of the objectives, in the study's order; None where the trial is not complete.
         metrics: Means over the complete replicates, with `<name>_std` beside them where there are several.
     """
 
-    outcome: str
+    outcome: Literal["complete", "pruned", "failed", "infeasible"]
     reason: str
     values: tuple[float, ...] | None
     metrics: Mapping[str, float]

@@ -1,0 +1,1 @@
+"""Intervals, tests and corrections on plain numbers; knows nothing of studies."""

@@ -138,6 +138,10 @@ def _check_together(document: Document, study: StudyConfig, space: SpaceReader) 
     if study.pruner.name != "none" and len(study.objectives) > 1:
         rule = "must be none with several objectives: trials then have no single value to compare"
         raise document.error(("pruner",), rule, got=study.pruner.name)
+    unheard = [name for name in study.objectives if not name.startswith("val_")]
+    if study.pruner.name != "none" and unheard:
+        rule = f"must be none with the objective {unheard[0]}, which is not known epoch by epoch"
+        raise document.error(("pruner",), rule, got=study.pruner.name)
     if study.match is not None and "architecture.width" in space.places:
         place = space.places["architecture.width"]
         raise document.key_error(

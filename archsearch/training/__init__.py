@@ -1,22 +1,20 @@
-"""Training one replicate: from a job to reports after each epoch and a result, whatever comes of it."""
+"""Training one replicate: from a job to reports after each epoch and a result, whatever comes of it.
 
-from archsearch.training.compute import choose_compute
-from archsearch.training.evaluation import evaluate_test, load_network
-from archsearch.training.loop import train
-from archsearch.training.measures import load_metric_plugins
-from archsearch.training.module import Classifier
+Lightning takes seconds to import, and only those who train need it: what else they want of this package they
+import from its modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
 from archsearch.training.values import Compute, EpochReport, Job, Outcome, Result
 
-__all__ = [
-    "Classifier",
-    "Compute",
-    "EpochReport",
-    "Job",
-    "Outcome",
-    "Result",
-    "choose_compute",
-    "evaluate_test",
-    "load_metric_plugins",
-    "load_network",
-    "train",
-]
+__all__ = ["Compute", "EpochReport", "Job", "Outcome", "Result", "train"]
+
+
+def train(job: Job) -> Generator[EpochReport, bool | None, Result]:
+    """Train one replicate; see `archsearch.training.loop.train`."""
+    from archsearch.training.loop import train as train_with_lightning
+
+    return train_with_lightning(job)

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from archsearch.architecture import Architecture
-from archsearch.data import Dataset, ImageDataModule
-from archsearch.data.module import Batch
+from archsearch.data import Dataset
+from archsearch.data.module import Batch, ImageDataModule
 from archsearch.models import build_network, count_cost
 from archsearch.study.settings import TrainingSettings
 from archsearch.training.evaluation import build_fabric
@@ -81,6 +81,22 @@ def choose_compute(
     return _measure_candidates(candidates, architecture, training, dataset)
 
 
+def measure_step(
+    architecture: Architecture, training: TrainingSettings, dataset: Dataset, compute: Compute
+) -> tuple[int, float]:
+    """Time steps of training, as the loop makes them.
+
+    Returns:
+        Images a step (a batch, at most 64), and the median of its seconds.
+    """
+    torch.set_num_threads(compute.threads)
+    batch = _sample_batch(training, dataset)
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(architecture, dataset.input_shape, dataset.num_classes)
+    (timing,) = _time_in_turns([compute], [_build_step(compute, network, training, batch)])
+    return len(batch[1]), timing.seconds
+
+
 def computes_bf16(device: str) -> bool:
     """Whether the device computes bfloat16 in its own instructions, not by emulation."""
     if device == "cuda":
@@ -102,9 +118,7 @@ def _measure_candidates(
     candidates: Sequence[Compute], architecture: Architecture, training: TrainingSettings, dataset: Dataset
 ) -> Compute:
     torch.set_num_threads(candidates[0].threads)
-    batch_size = min(training.batch_size, _LARGEST_BATCH, len(dataset.train))
-    data = ImageDataModule(dataset, training.model_copy(update={"batch_size": batch_size}), seed=0)
-    batch = next(iter(data.train_dataloader()))
+    batch = _sample_batch(training, dataset)
     try:
         with torch.random.fork_rng(devices=[]):
             networks = [
@@ -121,8 +135,14 @@ def _measure_candidates(
         if timing.seconds * _NEEDED_GAIN <= chosen.seconds:
             chosen = timing
     measured = "; ".join(str(timing) for timing in timings)
-    reason = f"{architecture.name}, a step of {batch_size} images, median: {measured}"
+    reason = f"{architecture.name}, a step of {len(batch[1])} images, median: {measured}"
     return replace(chosen.compute, reason=reason)
+
+
+def _sample_batch(training: TrainingSettings, dataset: Dataset) -> Batch:
+    size = min(training.batch_size, _LARGEST_BATCH, len(dataset.train))
+    data = ImageDataModule(dataset, training.model_copy(update={"batch_size": size}), seed=0)
+    return next(iter(data.train_dataloader()))
 
 
 def _build_step(

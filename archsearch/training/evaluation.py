@@ -12,8 +12,8 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch import Tensor, nn
 
 from archsearch.architecture import Architecture
-from archsearch.data import ImageDataModule, load_dataset
-from archsearch.data.module import EvaluationBatches
+from archsearch.data import load_dataset
+from archsearch.data.module import EvaluationBatches, ImageDataModule
 from archsearch.models import build_network
 from archsearch.training.module import Classifier
 from archsearch.training.values import Job

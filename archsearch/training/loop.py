@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from archsearch.architecture import load_plugins
-from archsearch.data import ImageDataModule, load_dataset, load_source_plugins, mix_seed
+from archsearch.data import load_dataset, load_source_plugins
+from archsearch.data.module import ImageDataModule, mix_seed
 from archsearch.models import build_network
 from archsearch.training.evaluation import build_fabric, count_accuracy, evaluate_split, mean_loss
 from archsearch.training.failure import describe_failure

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from archsearch.data import Dataset, ImageDataModule, Split, load_dataset
+from archsearch.data import Dataset, Split, load_dataset
 from archsearch.data.dataset import build_dataset
+from archsearch.data.module import ImageDataModule
 from archsearch.study.settings import DataSettings, TrainingSettings
 
 

@@ -125,7 +125,8 @@ def test_a_sweep_trains_each_cell_under_every_seed(laboratory: Laboratory) -> No
     first = conductor.trials[0]
     accuracies = [first.replicates[seed].metrics["val_accuracy"] for seed in (0, 1)]
     assert first.metrics["val_accuracy"] == pytest.approx(sum(accuracies) / 2)
-    assert first.metrics["val_accuracy_std"] == pytest.approx(abs(accuracies[0] - accuracies[1]) / math.sqrt(2))
+    deviation = abs(accuracies[0] - accuracies[1]) / math.sqrt(2)
+    assert first.metrics["val_accuracy_std"] == pytest.approx(deviation)
     assert first.metrics["depth"] == 8
 
 
@@ -241,8 +242,9 @@ def test_no_trial_starts_once_the_budget_is_spent(budget: str, epochs: int, labo
 
 
 def test_several_objectives_confirm_the_whole_front(laboratory: Laboratory) -> None:
-    text = SEARCH.replace("{val_accuracy: maximize}", "{val_accuracy: maximize, parameters: minimize}") + "seeds: 1\n"
-    conductor = laboratory.run(text.replace("trials: 12", "trials: 30"), TableExecutor(curve=better_when_deep))
+    objectives = "{val_accuracy: maximize, parameters: minimize}"
+    text = SEARCH.replace("{val_accuracy: maximize}", objectives).replace("trials: 12", "trials: 30")
+    conductor = laboratory.run(text + "seeds: 1\n", TableExecutor(curve=better_when_deep))
     searched = [t for t in conductor.trials.values() if t.phase == "search" and t.outcome == "complete"]
     front = {
         t.number

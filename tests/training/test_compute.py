@@ -6,7 +6,8 @@ import torch
 from archsearch.architecture import resolve_architecture
 from archsearch.data import load_dataset
 from archsearch.study.settings import DataSettings, TrainingSettings
-from archsearch.training import choose_compute, compute
+from archsearch.training import compute
+from archsearch.training.compute import choose_compute
 from archsearch.training.values import Compute
 
 

@@ -11,10 +11,12 @@ from safetensors.torch import load_file
 from torch import nn
 from torchmetrics.functional.classification import multiclass_accuracy
 
-from archsearch.data import ImageDataModule, load_dataset
+from archsearch.data import load_dataset
+from archsearch.data.module import ImageDataModule
 from archsearch.errors import DataError, RunFolderError
 from archsearch.models import build_network
-from archsearch.training import Compute, evaluate_test, load_network, loop
+from archsearch.training import Compute, loop
+from archsearch.training.evaluation import evaluate_test, load_network
 from tests.training.conftest import figures, run_job, small_job
 
 

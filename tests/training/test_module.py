@@ -5,10 +5,11 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from archsearch.data import ImageDataModule, load_dataset
+from archsearch.data import load_dataset
+from archsearch.data.module import ImageDataModule
 from archsearch.models import build_network
 from archsearch.study.settings import TrainingSettings
-from archsearch.training import Classifier
+from archsearch.training.module import Classifier
 from tests.training.conftest import run_job, small_job
 
 

@@ -1,0 +1,206 @@
+"""What a study would train, and what that would cost, without training it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from archsearch.application.sampling import sample_values
+from archsearch.data import check_data, load_dataset, load_source_plugins
+from archsearch.execution import count_threads, count_workers, find_devices
+from archsearch.search.candidates import Candidate, examine, examine_baseline
+from archsearch.study import StudyConfig, load_study
+
+_LISTED_PER_CELL = 200
+_BYTES_PER_WEIGHT = 4
+
+
+@dataclass(frozen=True)
+class PlannedNetwork:
+    """A network that the study builds, or may build.
+
+    Attributes:
+        requested_depth: What was asked for, where its kind of block has no such depth.
+        dropped: Fields of the study that it does not use.
+        memory_mib: Estimate for one training: activations of a batch, weights, gradients, momentum.
+        hours: Estimate for one replicate, from the speed of one measured network and its MACs.
+    """
+
+    name: str
+    id: str
+    depth: int
+    requested_depth: int | None
+    dropped: tuple[str, ...]
+    parameters: int
+    macs: int
+    memory_mib: float
+    hours: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would run.
+
+    Attributes:
+        networks: Different networks, the cheapest first: of a sweep all, of a search all or a sample.
+        is_sample: Whether the search may build others than those listed.
+        infeasible: Reasons for which combinations cannot be built or break a constraint, with their numbers.
+        cells: Number of cells.
+        trials: Trials that count, without baselines and confirmations.
+        replicates: Trainings at most: of trials, baselines and confirmations.
+        epochs: Epochs of all of them, were none pruned or repeated.
+        workers: Trainings at a time.
+        hours: Estimate for all, were none pruned or repeated.
+        disk_mib: Estimate of the weights that are kept.
+        measured: What the estimate of time rests on.
+    """
+
+    study: str
+    networks: tuple[PlannedNetwork, ...]
+    is_sample: bool
+    infeasible: dict[str, int]
+    cells: int
+    trials: int
+    replicates: int
+    epochs: int
+    workers: int
+    hours: float
+    disk_mib: float
+    measured: str
+
+    @property
+    def heading(self) -> str:
+        """One line: how much there is to do."""
+        return (
+            f"{self.cells} cells, {self.trials} trials, at most {self.replicates} trainings of "
+            f"{self.epochs:,} epochs in all"
+        )
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the table does not say, a line each."""
+        lines = []
+        if self.is_sample:
+            lines.append("The search may build more networks than these, which are a sample.")
+        for network in self.networks:
+            if network.dropped:
+                lines.append(f"{network.name} does not use: {', '.join(network.dropped)}.")
+        for reason, count in self.infeasible.items():
+            lines.append(f"Infeasible: {count} combination(s): {reason}")
+        lines.append(
+            f"About {self.hours:.2g} hours with {self.workers} at a time, were nothing pruned or repeated; weights on "
+            f"disk about {self.disk_mib:.1f} MiB. {self.measured}"
+        )
+        return lines
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The plan as JSON's values."""
+        return asdict(self)
+
+
+def plan_study(path: str | Path) -> Plan:
+    """Look at what a study would do.
+
+    The estimate of time is measured: some steps of training of the network of median cost, scaled by MACs.
+
+    Raises:
+        StudyError: The study cannot be run as it stands.
+        DataError: Its data are missing or wrong.
+    """
+    study = load_study(path)
+    load_source_plugins(study.plugins)
+    _, data = study.space.fixed_settings()
+    check_data(data)
+    candidates = [examine(study, values) for values in sample_values(study, _LISTED_PER_CELL)]
+    candidates += [examine_baseline(study, name) for name in study.include]
+    feasible = {_key(c): c for c in candidates if not c.reason}
+    infeasible = Counter(candidate.reason for candidate in candidates if candidate.reason)
+    workers = count_workers(study.execution, find_devices(study.execution.device))
+    speed, measured = _measure_speed(study, list(feasible.values()))
+    networks = tuple(sorted((_network(c, speed) for c in feasible.values()), key=lambda n: (n.macs, n.name)))
+    trials, replicates = _count(study)
+    mean_hours = statistics.fmean(network.hours for network in networks) if networks else 0.0
+    mean_parameters = statistics.fmean(network.parameters for network in networks) if networks else 0.0
+    epochs = [c.spec.training.epochs for c in feasible.values() if c.spec]
+    return Plan(
+        study=study.name,
+        networks=networks,
+        is_sample=_is_sample(study),
+        infeasible=dict(infeasible),
+        cells=len(study.cells()),
+        trials=trials,
+        replicates=replicates,
+        epochs=round(replicates * statistics.fmean(epochs)) if epochs else 0,
+        workers=workers,
+        hours=mean_hours * replicates / workers,
+        disk_mib=mean_parameters * _BYTES_PER_WEIGHT * replicates / 2**20,
+        measured=measured,
+    )
+
+
+def _is_sample(study: StudyConfig) -> bool:
+    varied = [d for d in study.search if d.path.startswith("architecture.")]
+    ranges = any(dimension.kind != "choice" for dimension in varied)
+    return ranges or math.prod(dimension.count for dimension in study.search) > _LISTED_PER_CELL
+
+
+def _key(candidate: Candidate) -> Any:
+    assert candidate.spec is not None
+    return candidate.spec.architecture.id
+
+
+def _count(study: StudyConfig) -> tuple[int, int]:
+    cells, seeds = len(study.cells()), max(1, len(study.seeds))
+    baselines = len(study.include) * seeds
+    if not study.search:
+        return cells, cells * seeds + baselines
+    confirmed = cells * len(study.confirmation_seeds)
+    trials = cells * (study.trials or 0)
+    return trials, trials + confirmed + baselines
+
+
+def _network(candidate: Candidate, speed: float) -> PlannedNetwork:
+    spec, cost = candidate.spec, candidate.cost
+    assert spec is not None
+    assert cost is not None
+    images = len(load_dataset(spec.data).train.labels) * spec.training.epochs
+    # Weights, gradients and one buffer of the optimizer.
+    weights_mib = 3 * cost.parameters * _BYTES_PER_WEIGHT / 2**20
+    return PlannedNetwork(
+        name=spec.architecture.name,
+        id=spec.architecture.id,
+        depth=spec.architecture.depth,
+        requested_depth=spec.requested_depth,
+        dropped=spec.dropped,
+        parameters=cost.parameters,
+        macs=cost.macs,
+        memory_mib=weights_mib + cost.activation_mib * spec.training.batch_size,
+        hours=cost.macs * images / speed / 3600,
+    )
+
+
+def _measure_speed(study: StudyConfig, candidates: list[Candidate]) -> tuple[float, str]:
+    """MACs of forward passes a second while training, and what was measured."""
+    ranked = sorted((c for c in candidates if c.cost), key=lambda c: c.cost.macs if c.cost else 0)
+    if not ranked:
+        return 1.0, "Nothing can be trained."
+    # Lightning takes seconds to import.
+    from archsearch.training.compute import choose_compute, measure_step
+
+    median = ranked[len(ranked) // 2]
+    spec, cost = median.spec, median.cost
+    assert spec is not None
+    assert cost is not None
+    devices = find_devices(study.execution.device)
+    threads = count_threads(count_workers(study.execution, devices))
+    dataset = load_dataset(spec.data)
+    compute = choose_compute(
+        [spec.architecture], spec.training, dataset, device=devices.kind, threads=threads
+    )
+    images, seconds = measure_step(spec.architecture, spec.training, dataset, compute)
+    said = f"Measured: {spec.architecture.name}, {images} images in {seconds * 1000:.1f} ms a step."
+    return cost.macs * images / seconds, said

@@ -1,0 +1,35 @@
+"""`archsearch ui`."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import click
+
+from archsearch.cli.options import runs_folder_option
+
+
+@click.command("ui", epilog="Example: archsearch ui resnet-space")
+@click.argument("study", required=False, metavar="[STUDY]")
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True, help="On 127.0.0.1.")
+@click.option("--uri", default="", help="MLflow tracking URI; as in the study where not given.")
+@click.option("--open/--no-open", "open_browser", default=True, help="Open a browser.")
+@runs_folder_option
+def command(study: str | None, port: int, uri: str, open_browser: bool, runs_folder: Path) -> None:
+    """Serve MLflow's pages on this machine and open them at a study; Ctrl-C ends it.
+
+    Nobody else can reach them. For several people run an MLflow server and name it in the study:
+    tracking: {uri: http://...}.
+    """
+    from archsearch.application.serving import show_pages
+
+    click.echo("Starting MLflow's pages, which takes some seconds ...")
+    with show_pages(study, port=port, uri=uri, runs_folder=runs_folder) as address:
+        click.echo(f"{address}\nCtrl-C ends it.")
+        if open_browser:
+            click.launch(address)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            click.echo("\nEnded.")
