@@ -194,6 +194,17 @@ def test_a_killed_worker_loses_its_job_alone():
     assert again[(0, 0)].outcome == "complete"
 
 
+def test_a_stop_that_crosses_a_result_does_not_stop_the_next_attempt():
+    with LocalExecutor(trainings.count, 1) as executor:
+        run_one(executor)
+        executor.submit(make_job())
+        # The worker is done with it, and nobody here has heard of that.
+        time.sleep(0.5)
+        executor.stop(0, 0)
+        drain(executor)
+        assert results(run_one(executor))[(0, 0)].outcome == "complete"
+
+
 def test_ctrl_c_is_not_for_workers():
     with LocalExecutor(trainings.count, 1) as executor:
         executor.submit(make_job(epochs=20, pause_s=0.01))
@@ -255,9 +266,9 @@ from archsearch.execution import LocalExecutor
 
 # No guard of the main module: workers must not run this script again.
 print("script", flush=True)
-with LocalExecutor(trainings.count, 2, start_method=sys.argv[1]) as executor:
+with LocalExecutor(getattr(trainings, sys.argv[2]), 2, start_method=sys.argv[1]) as executor:
     for trial in range(2):
-        executor.submit(make_job(trial, epochs=int(sys.argv[2]), pause_s=0.02))
+        executor.submit(make_job(trial, epochs=5, pause_s=0.02))
     for _ in range(2):
         executor.wait(30)
     print(*executor.worker_pids, flush=True)
@@ -267,11 +278,11 @@ print("end", flush=True)
 """
 
 
-def start_conductor(tmp_path, method, epochs):
+def start_conductor(tmp_path, method, training):
     script = tmp_path / "conductor.py"
     script.write_text(textwrap.dedent(CONDUCTOR))
     return subprocess.Popen(
-        [sys.executable, str(script), method, str(epochs)],
+        [sys.executable, str(script), method, training],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -281,7 +292,7 @@ def start_conductor(tmp_path, method, epochs):
 
 @pytest.mark.parametrize("method", ["forkserver", "spawn"])
 def test_no_orphan_survives_a_killed_conductor(tmp_path, method):
-    with start_conductor(tmp_path, method, 100_000) as conductor:
+    with start_conductor(tmp_path, method, "linger") as conductor:
         assert conductor.stdout.readline() == "script\n"
         conductor.stdout.readline()
         family = psutil.Process(conductor.pid).children(recursive=True)
@@ -294,7 +305,7 @@ def test_no_orphan_survives_a_killed_conductor(tmp_path, method):
 
 
 def test_a_plain_end_is_clean_and_runs_the_script_once(tmp_path):
-    with start_conductor(tmp_path, "forkserver", 5) as conductor:
+    with start_conductor(tmp_path, "forkserver", "count") as conductor:
         out, err = conductor.communicate(timeout=60)
 
     assert conductor.returncode == 0

@@ -21,6 +21,12 @@ def count(job):
     return Result(job.trial, job.seed, "complete", "", job.training.epochs, {"val_error": 0.5})
 
 
+def linger(job):
+    """Report at once, and take very long over the rest."""
+    yield EpochReport(job.trial, job.seed, 0, {})
+    time.sleep(600)
+
+
 def misbehave(job):
     """Seed 1 raises, 2 leaves, 3 crashes, 4 speaks and aborts, 5 asks Python to exit; others count."""
     yield EpochReport(job.trial, job.seed, 0, {})

@@ -218,7 +218,8 @@ class TestOpenRuns:
 
     def test_do_not_survive_the_end_of_the_study(self, folder, uri, statuses):
         Study(folder).session().trial(0).started(0).add("finished", reason="the budget is spent")
-        sync(folder, uri)
+        with RunFolderLock(folder):
+            sync(folder, uri)
         assert statuses() == {"study": "FINISHED", "trial 0": "KILLED"}
 
 
