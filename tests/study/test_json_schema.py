@@ -71,3 +71,9 @@ def test_every_field_is_there_with_its_doc() -> None:
         assert all(part["description"] for part in group["properties"].values())
         prefix = "" if key == "architecture" else f"{key}."
         assert {f"{prefix}{name}" for name in names} <= set(properties["search"]["properties"])
+
+
+def test_the_schema_beside_the_shipped_studies_is_the_present_one() -> None:
+    # Written by: archsearch schema > search_spaces/study.schema.json
+    shipped = Path(__file__).parents[2] / "search_spaces" / "study.schema.json"
+    assert json.loads(shipped.read_text(encoding="utf-8")) == study_schema()
