@@ -66,7 +66,7 @@ class Field:
         allowed = int if whole else (int, float)
         if isinstance(value, bool) or not isinstance(value, allowed):
             raise self._wrong("must be a whole number" if whole else "must be a number", value)
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             raise self._wrong("must be a finite number", value)
         if self.minimum is not None and value < self.minimum:
             raise self._wrong(f"must be at least {self.minimum:g}", value)

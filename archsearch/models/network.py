@@ -153,7 +153,8 @@ def _check_input(architecture: Architecture, input_shape: tuple[int, ...], class
     layout = architecture.layout
     vector_fits = layout == "mlp" and len(input_shape) == 1
     if not (vector_fits or len(input_shape) == 3) or min(input_shape) < 1:
-        rule = f"must be (channels, height, width) in layout {layout}"
+        flat = "(features,) or " if layout == "mlp" else ""
+        rule = f"must be {flat}(channels, height, width) in layout {layout}"
         fix = "" if layout == "mlp" else "Choose layout: mlp for vectors."
         raise ArchitectureError(rule, path="input_shape", got=tuple(input_shape), fix=fix)
     needed = _smallest_side(architecture)

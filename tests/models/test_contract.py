@@ -143,7 +143,7 @@ def _shapes(architecture: Architecture, shape: tuple[int, ...]) -> dict[str, tor
         ({"block": "dense"}, (3, 8, 3), "must be at least 4x4 pixels"),
         ({"block": "dense", "layout": "imagenet"}, (3, 28, 28), "must be at least 29x29 pixels"),
         ({}, (784,), r"must be \(channels, height, width\) in layout cifar.*Choose layout: mlp"),
-        ({"layout": "mlp"}, (3, 4), "must be .channels, height, width."),
+        ({"layout": "mlp"}, (3, 4), r"must be \(features,\) or \(channels, height, width\) in layout mlp"),
         ({}, (3, 0, 8), "must be .channels, height, width."),
     ],
 )
