@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
@@ -152,14 +152,13 @@ def _build_step(
     fabric = build_fabric(compute.device, compute.precision)
     module = Classifier(network, training, steps_per_epoch=1, channels_last=compute.channels_last)
     module.to(fabric.device).train()
-    # Any: what Fabric wraps behaves as what it was given.
-    wrapped: Any = fabric.setup(network, build_optimizer(network, training))
-    module.network, optimizer = wrapped
+    optimizer = build_optimizer(network, training)
     images, labels = batch
     on_device = (images.to(fabric.device), labels.to(fabric.device))
 
     def step() -> None:
-        loss = module.training_step(on_device, 0)["loss"]
+        with fabric.autocast():
+            loss = module.training_step(on_device, 0)["loss"]
         fabric.backward(loss)
         optimizer.step()
         optimizer.zero_grad()

@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -94,9 +93,9 @@ class _Replicate:
         self.data = ImageDataModule(dataset, job.training, job.seed, self.fabric.device)
         self.memory = MemoryMeter(self.fabric.device)
         self.fabric.seed_everything(job.seed, verbose=False)
-        self.network = build_network(job.architecture, dataset.input_shape, dataset.num_classes)
+        network = build_network(job.architecture, dataset.input_shape, dataset.num_classes)
         self.module = Classifier(
-            self.network,
+            network,
             job.training,
             steps_per_epoch=len(self.data.train_dataloader()),
             channels_last=job.compute.channels_last,
@@ -104,9 +103,7 @@ class _Replicate:
         self.module.to(self.fabric.device)
         configured = self.module.configure_optimizers()
         self.scheduler = configured["lr_scheduler"]["scheduler"]
-        # Any: what Fabric wraps behaves as what it was given; the network then runs in its precision.
-        wrapped: Any = self.fabric.setup(self.network, configured["optimizer"])
-        self.module.network, self.optimizer = wrapped
+        self.optimizer = configured["optimizer"]
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """Train one epoch and validate; returns the epoch's metrics."""
@@ -118,11 +115,12 @@ class _Replicate:
         self.module.train()
         start = time.perf_counter()
         for number, batch in enumerate(batches):
-            step = self.module.training_step(batch, number)
+            with self.fabric.autocast():
+                step = self.module.training_step(batch, number)
             self.fabric.backward(step["loss"])
             if clip:
                 self.fabric.clip_gradients(
-                    self.module.network, self.optimizer, max_norm=clip, error_if_nonfinite=False
+                    self.module, self.optimizer, max_norm=clip, error_if_nonfinite=False
                 )
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -135,7 +133,7 @@ class _Replicate:
         all_labels = torch.cat(labels)
         images_per_s = self.clock.add(time.perf_counter() - start, len(all_labels))
         train_accuracy = count_accuracy(torch.cat(predictions), all_labels)
-        found = evaluate_split(self.module, self.data.val_dataloader())
+        found = evaluate_split(self.fabric, self.module, self.data.val_dataloader())
         self.memory.sample()
         self.last = {
             "val_loss": found.loss,
@@ -162,11 +160,12 @@ class _Replicate:
     def finish(self) -> dict[str, float]:
         """Evaluate the trained network on its training images, measure what was asked, save the weights."""
         metrics = self.summarize()
-        found = evaluate_split(self.module, self.data.train_eval_dataloader())
+        found = evaluate_split(self.fabric, self.module, self.data.train_eval_dataloader())
         metrics |= {"train_error": found.error, "train_loss_eval": found.loss}
         if "latency_ms" in self.job.measures:
             images, _ = next(iter(self.data.val_dataloader()))
-            metrics["latency_ms"] = measure_latency(self.module, images[:1])
+            with self.fabric.autocast():
+                metrics["latency_ms"] = measure_latency(self.module, images[:1])
         if self.job.weights_path is not None:
-            save_weights(self.network, self.job.weights_path)
+            save_weights(self.module.network, self.job.weights_path)
         return metrics
