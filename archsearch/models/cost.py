@@ -118,7 +118,7 @@ def _measure_part(part: nn.Module, input_shape: tuple[int, ...], *, is_first: bo
     boundary = {_storage(x), _storage(y)}
     inner = [saved for key, saved in kept.items() if key not in owned | boundary]
     return _PartCost(
-        parameters=sum(parameter.numel() for parameter in part.parameters()),
+        parameters=sum(parameter.numel() for parameter in part.parameters() if parameter.requires_grad),
         macs=counter.get_total_flops() // 2 // _IMAGES,
         inner_bytes=sum(saved.untyped_storage().nbytes() for saved in inner) / _IMAGES,
         keeps_input=_storage(x) in kept,

@@ -26,10 +26,10 @@ def initialize(network: nn.Module, architecture: Architecture) -> None:
     draw = _DRAWS.get(name, _draw_he)
     if name == "normal":
         draw = partial(_draw_normal, std=architecture.initialization_std or 0.0)
-    copies = _not_copied(network) if name == "identity" else set()
+    never_copies = _not_copied(network) if name == "identity" else set()
     for module in network.modules():
         if isinstance(module, Weighted):
-            (_draw_he if module in copies else draw)(module)
+            (_draw_he if module in never_copies else draw)(module)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     for module in network.modules():
