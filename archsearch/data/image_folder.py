@@ -65,7 +65,7 @@ def load_folder(settings: DataSettings) -> RawData:
 
 def list_folder(settings: DataSettings) -> Listing:
     """List the images of all splits, sorted by class and name."""
-    root = Path(settings.root).expanduser()
+    root = Path(settings.root).expanduser().resolve()
     if not settings.root or not (root / "train").is_dir():
         raise DataError(
             "must be a folder that holds train/<class>/*.jpg (or .png …)", path="data.root", got=settings.root
@@ -124,11 +124,10 @@ def _list_classes(folder: Path) -> list[str]:
 
 
 def _list_images(folder: Path) -> list[Path]:
-    found = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in _ENDINGS and not path.name.startswith(".") and path.is_file()
-    )
+    # scandir knows what is a file without asking for each: a second for 60,000 images.
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))
+    found = [folder / name for name in names if Path(name).suffix.lower() in _ENDINGS]
     if not found:
         raise DataError(f"must hold images ({', '.join(sorted(_ENDINGS))})", path=str(folder), got=0)
     return found
@@ -139,7 +138,7 @@ def _cache_key(listing: Listing, settings: DataSettings) -> str:
     for files in listing.files.values():
         for path, _ in files:
             state = path.stat()
-            digest.update(f"\0{path.resolve()}\0{state.st_size}\0{state.st_mtime_ns}".encode())
+            digest.update(f"\0{path}\0{state.st_size}\0{state.st_mtime_ns}".encode())
     return digest.hexdigest()
 
 
