@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from archsearch.journal import TrialHistory
-from archsearch.search.ranking import reported_trials
+from archsearch.search.ranking import finished_trials, reported_trials
 from archsearch.statistics.descriptive import mean_and_std
 from archsearch.study import label_values
 
 MEASURES = ("train_error", "val_error", "test_error")
+
+_PHASES = {"search": "tried by the search", "confirm": "confirmed", "sweep": "as given"}
 
 
 @dataclass(frozen=True)
@@ -50,23 +52,35 @@ class DepthCurve:
     Attributes:
         label: ``block=plain``: the swept values that the points share; of a search, the block.
         family: The block.
+        joined: Whether a line from point to point means something; not so between the networks of a search,
+            which differ in more than depth.
     """
 
     label: str
     family: str
+    joined: bool
     points: tuple[DepthPoint, ...]
 
 
 def depth_curves(trials: Iterable[TrialHistory]) -> list[DepthCurve]:
-    """Put the trials that a study reports into curves: by their swept values, searched ones by their block."""
+    """Put the trials of a study into curves: by their swept values, searched ones by their block.
+
+    Of a study without a sweep, the networks that the search tried are shown beside the confirmed ones; of one
+    with a sweep, each cell's answer alone.
+    """
+    known = list(trials)
+    shown = {trial.number: trial for trial in reported_trials(known)}
+    if not any(trial.cell for trial in known):
+        shown.update((trial.number, trial) for trial in finished_trials(known, phases=["search"]))
     grouped: dict[str, list[TrialHistory]] = {}
-    for trial in reported_trials(trials):
-        grouped.setdefault(_label(trial), []).append(trial)
+    for number in sorted(shown):
+        grouped.setdefault(_label(shown[number]), []).append(shown[number])
     return [
         DepthCurve(
             label,
             str(members[0].architecture["block"]),
-            tuple(sorted(map(_point, members), key=lambda point: (point.depth, point.trial))),
+            joined=bool(members[0].cell),
+            points=tuple(sorted(map(_point, members), key=lambda point: (point.depth, point.trial))),
         )
         for label, members in grouped.items()
     ]
@@ -74,7 +88,9 @@ def depth_curves(trials: Iterable[TrialHistory]) -> list[DepthCurve]:
 
 def _label(trial: TrialHistory) -> str:
     if trial.phase == "include":
-        return "baselines"
+        return f"baseline {trial.name}"
+    if not trial.cell:
+        return f"block={trial.architecture['block']}, {_PHASES[trial.phase]}"
     shared: dict[str, Any] = {
         path: value for path, value in trial.cell.items() if path != "architecture.depth"
     }

@@ -30,7 +30,7 @@ def plot_depth_curves(curves: Sequence[DepthCurve], title: str, path: Path) -> N
 
     Points are means over seeds; bars reach one sample standard deviation to each side; small dots are seeds.
     """
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure = Figure(figsize=(9, 4.4), layout="constrained")
     panels = figure.subplots(1, len(_PANELS), sharey=True)
     for axes, (measure, label) in zip(panels, _PANELS.items(), strict=True):
         for curve, style in zip(curves, cycle(_STYLES), strict=False):
@@ -43,7 +43,8 @@ def plot_depth_curves(curves: Sequence[DepthCurve], title: str, path: Path) -> N
         axes.grid(visible=True, alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("error")
-    panels[-1].legend(frameon=False, fontsize=9)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=11)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
@@ -53,15 +54,13 @@ def _draw_curve(axes: Axes, curve: DepthCurve, measure: str, style: tuple[str, s
     points = [point for point in curve.points if measure in point.errors]
     colour = _COLOURS.get(curve.family, _OTHER)
     marker, line = style
-    # A curve has one point a depth; a search has many, which no line should join.
-    swept = len({point.depth for point in points}) == len(points)
     axes.errorbar(
         [point.depth for point in points],
         [point.mean(measure) for point in points],
         yerr=[point.std(measure) or 0 for point in points],
         color=colour,
         marker=marker,
-        linestyle=line if swept else "none",
+        linestyle=line if curve.joined else "none",
         markersize=5,
         capsize=3,
         label=curve.label,

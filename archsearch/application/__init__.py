@@ -1,5 +1,1 @@
-"""What a person asks for; wires the other packages. Also the Python API."""
-
-from archsearch.application.exporting import build, load
-
-__all__ = ["build", "load"]
+"""What a person asks for, a module each; wires the other packages."""

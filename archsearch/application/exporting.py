@@ -43,7 +43,7 @@ def export_trial(
     folder = RunFolder.find(study, runs_folder)
     history = folder.history()
     chosen = _choose(history, trial)
-    seed, weights = _best_replicate(folder, history, chosen)
+    seed, weights = _best_replicate(folder, chosen)
     plugins = tuple(history.header["identity"].get("plugins", ()))
     load_plugins(plugins)
     load_source_plugins(plugins)
@@ -71,7 +71,7 @@ def load(folder: str | Path) -> nn.Module:
     return load_export(folder)
 
 
-def build(name: str, *, input: tuple[int, ...] | None = None, classes: int | None = None) -> nn.Module:  # noqa: A002
+def build(name: str, *, input: tuple[int, ...] | None = None, classes: int | None = None) -> nn.Module:
     """Build a published network with fresh weights: ``build("resnet56", input=(3, 32, 32), classes=10)``.
 
     Args:
@@ -105,7 +105,7 @@ def _choose(history: StudyHistory, number: int | None) -> TrialHistory:
     return trial
 
 
-def _best_replicate(folder: RunFolder, history: StudyHistory, trial: TrialHistory) -> tuple[int, Path]:
+def _best_replicate(folder: RunFolder, trial: TrialHistory) -> tuple[int, Path]:
     complete = [r for r in trial.replicates.values() if r.outcome == "complete"]
     if not complete:
         raise InputError(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections import Counter
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from archsearch.application.sampling import sample_values
 from archsearch.data import check_data, load_dataset, load_source_plugins
 from archsearch.execution import count_threads, count_workers, find_devices
-from archsearch.search.candidates import Candidate, examine, examine_baseline
-from archsearch.study import StudyConfig, load_study
+from archsearch.search.candidates import Candidate, examine, examine_baseline, say_bound
+from archsearch.study import StudyConfig, sample_search
+from archsearch.study.cells import RANGE_SAMPLES
 
 _LISTED_PER_CELL = 200
+_SHOWN_REASONS = 6
 _BYTES_PER_WEIGHT = 4
 
 
@@ -48,6 +48,7 @@ class Plan:
     Attributes:
         networks: Different networks, the cheapest first: of a sweep all, of a search all or a sample.
         is_sample: Whether the search may build others than those listed.
+        is_search: Whether there is a search, which may prune trainings or repeat them.
         infeasible: Reasons for which combinations cannot be built or break a constraint, with their numbers.
         cells: Number of cells.
         trials: Trials that count, without baselines and confirmations.
@@ -62,6 +63,7 @@ class Plan:
     study: str
     networks: tuple[PlannedNetwork, ...]
     is_sample: bool
+    is_search: bool
     infeasible: dict[str, int]
     cells: int
     trials: int
@@ -75,10 +77,12 @@ class Plan:
     @property
     def heading(self) -> str:
         """One line: how much there is to do."""
-        return (
-            f"{self.cells} cells, {self.trials} trials, at most {self.replicates} trainings of "
-            f"{self.epochs:,} epochs in all"
-        )
+        parts = [_counted(self.cells, "cell")] if self.cells > 1 else []
+        parts.append(_counted(self.trials, "trial"))
+        most = "at most " if self.is_search else ""
+        trainings, epochs = _counted(self.replicates, "training"), _counted(self.epochs, "epoch")
+        parts.append(f"{most}{trainings} of {epochs} in all")
+        return ", ".join(parts)
 
     @property
     def remarks(self) -> list[str]:
@@ -86,14 +90,19 @@ class Plan:
         lines = []
         if self.is_sample:
             lines.append("The search may build more networks than these, which are a sample.")
-        for network in self.networks:
-            if network.dropped:
-                lines.append(f"{network.name} does not use: {', '.join(network.dropped)}.")
-        for reason, count in self.infeasible.items():
-            lines.append(f"Infeasible: {count} combination(s): {reason}")
+        unused = {network.name: ", ".join(network.dropped) for network in self.networks if network.dropped}
+        lines += [f"{name} does not use: {fields}." for name, fields in unused.items()]
+        # The most frequent first.
+        reasons = sorted(self.infeasible.items(), key=lambda item: -item[1])
+        lines += [
+            f"Infeasible, {_counted(n, 'combination')}: {reason}" for reason, n in reasons[:_SHOWN_REASONS]
+        ]
+        if len(reasons) > _SHOWN_REASONS:
+            lines.append(f"Infeasible for {len(reasons) - _SHOWN_REASONS} more reasons; --json has all.")
         lines.append(
-            f"About {self.hours:.2g} hours with {self.workers} at a time, were nothing pruned or repeated; weights on "
-            f"disk about {self.disk_mib:.1f} MiB. {self.measured}"
+            f"About {say_duration(self.hours)} with {_counted(self.workers, 'training')} at a time"
+            f"{', were nothing pruned or repeated' if self.is_search else ''}; weights on disk about "
+            f"{self.disk_mib:.1f} MiB. {self.measured}"
         )
         return lines
 
@@ -102,23 +111,34 @@ class Plan:
         return asdict(self)
 
 
-def plan_study(path: str | Path) -> Plan:
+def say_duration(hours: float) -> str:
+    """Write a duration for people: ``12 s``, ``3.5 min``, ``20 h``."""
+    for unit, amount in (("h", hours), ("min", hours * 60)):
+        if amount >= 1:
+            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:,.0f} {unit}"
+    return f"{max(1, round(hours * 3600))} s"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def plan_study(study: StudyConfig) -> Plan:
     """Look at what a study would do.
 
     The estimate of time is measured: some steps of training of the network of median cost, scaled by MACs.
 
     Raises:
-        StudyError: The study cannot be run as it stands.
+        StudyError: This machine cannot run it.
         DataError: Its data are missing or wrong.
     """
-    study = load_study(path)
     load_source_plugins(study.plugins)
     _, data = study.space.fixed_settings()
     check_data(data)
     candidates = [examine(study, values) for values in sample_values(study, _LISTED_PER_CELL)]
     candidates += [examine_baseline(study, name) for name in study.include]
     feasible = {_key(c): c for c in candidates if not c.reason}
-    infeasible = Counter(candidate.reason for candidate in candidates if candidate.reason)
+    infeasible = Counter(o for c in candidates if c.reason for o in _obstacles(study, c))
     workers = count_workers(study.execution, find_devices(study.execution.device))
     speed, measured = _measure_speed(study, list(feasible.values()))
     networks = tuple(sorted((_network(c, speed) for c in feasible.values()), key=lambda n: (n.macs, n.name)))
@@ -130,6 +150,7 @@ def plan_study(path: str | Path) -> Plan:
         study=study.name,
         networks=networks,
         is_sample=_is_sample(study),
+        is_search=bool(study.search),
         infeasible=dict(infeasible),
         cells=len(study.cells()),
         trials=trials,
@@ -143,9 +164,17 @@ def plan_study(path: str | Path) -> Plan:
 
 
 def _is_sample(study: StudyConfig) -> bool:
-    varied = [d for d in study.search if d.path.startswith("architecture.")]
-    ranges = any(dimension.kind != "choice" for dimension in varied)
-    return ranges or math.prod(dimension.count for dimension in study.search) > _LISTED_PER_CELL
+    ranges = [d for d in study.search if d.kind != "choice" and d.path.startswith("architecture.")]
+    if any(dimension.count > RANGE_SAMPLES for dimension in ranges):
+        return True
+    cells = (sample_search(study.space, cell.values, _LISTED_PER_CELL) for cell in study.cells())
+    return any(len(combinations) == _LISTED_PER_CELL for combinations in cells)
+
+
+def _obstacles(study: StudyConfig, candidate: Candidate) -> list[str]:
+    """Why a candidate is infeasible, without the figures that differ from one to the next."""
+    missed = [name for name, by in candidate.violations.items() if by > 0 and name != "buildable"]
+    return [say_bound(study.constraints, name) for name in missed] or [candidate.reason]
 
 
 def _key(candidate: Candidate) -> Any:
@@ -158,8 +187,9 @@ def _count(study: StudyConfig) -> tuple[int, int]:
     baselines = len(study.include) * seeds
     if not study.search:
         return cells, cells * seeds + baselines
-    confirmed = cells * len(study.confirmation_seeds)
     trials = cells * (study.trials or 0)
+    # Of several objectives a whole front is confirmed, at worst every trial.
+    confirmed = (cells if len(study.objectives) == 1 else trials) * len(study.confirmation_seeds)
     return trials, trials + confirmed + baselines
 
 

@@ -21,8 +21,8 @@ from archsearch.errors import RunFolderError
 from archsearch.execution import Devices, Executor, build_executor, count_threads, count_workers, find_devices
 from archsearch.journal import Journal, Record, RunFolder, RunFolderLock, StudyHistory, TrialHistory
 from archsearch.search.conductor import Conductor, Workplace
-from archsearch.search.ranking import pareto_front, rank, reported_trials
-from archsearch.study import StudyConfig, check_growth, load_study
+from archsearch.search.ranking import finished_trials, pareto_front, rank, reported_trials
+from archsearch.study import StudyConfig, check_growth
 from archsearch.tracking import MirrorProcess, MirrorStatus, hide_passwords, resolve_uri
 from archsearch.training.values import Compute
 
@@ -54,15 +54,25 @@ class Outcome:
         """The trials that the study's answer rests on, best first."""
         return rank(reported_trials(self.history.trials.values()), self.study.objectives)
 
+    @property
+    def best_of_search(self) -> list[TrialHistory]:
+        """The trials of the search, best first, as it saw them: under one seed."""
+        searched = finished_trials(self.history.trials.values(), phases=["search"])
+        return rank(searched, self.study.objectives)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of trials by outcome."""
+        return dict(Counter(trial.outcome or "unfinished" for trial in self.history.trials.values()))
+
     def to_mapping(self) -> dict[str, Any]:
         """The outcome as JSON's values, for programs."""
-        counts = Counter(trial.outcome or "unfinished" for trial in self.history.trials.values())
         best = self.best[0] if self.best else None
         return {
             "study": self.study.name,
             "run_folder": str(self.folder.path),
             "reason": self.reason,
-            "trials": dict(counts),
+            "trials": self.counts,
             "best": best and _best_mapping(best, self.study),
             "mlflow": {
                 "uri": self.tracking_uri,
@@ -72,7 +82,7 @@ class Outcome:
 
 
 def run_study(
-    path: str | Path,
+    study: StudyConfig,
     *,
     runs_folder: str | Path = "runs",
     listen: Callable[[Record], None] = lambda _: None,
@@ -81,17 +91,16 @@ def run_study(
     """Run a study to its end, or go on where it stopped.
 
     Args:
-        path: The study's YAML file.
+        study: The study, as `archsearch.study.load_study` gives it.
         runs_folder: Folder of all run folders.
         listen: Called with each journal record as it is written.
         say: Called with sentences for the person who waits.
 
     Raises:
-        StudyError: The study cannot be run as it stands.
+        StudyError: The study is not the one that was begun under its name, or not for this machine.
         DataError: Its data are missing or wrong.
         RunFolderError: The run folder is read-only, in use, or another study's.
     """
-    study = load_study(path)
     load_source_plugins(study.plugins)
     _, data = study.space.fixed_settings()
     check_data(data)

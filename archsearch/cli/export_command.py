@@ -19,7 +19,8 @@ from archsearch.cli.options import json_option, runs_folder_option
 def command(study: str, output: Path, trial: int | None, runs_folder: Path, as_json: bool) -> None:
     """Write a trained network as a folder: architecture, weights, metrics, model card.
 
-    An earlier export in the same place is replaced. In Python, archsearch.load(FOLDER) gives the network back.
+    An earlier export in the same place is replaced. In Python, archsearch.load(FOLDER) gives the network
+    back.
     """
     from archsearch.application.exporting import export_trial
 

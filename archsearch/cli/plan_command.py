@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from archsearch.cli.options import json_option
+from archsearch.study import load_study
+
+if TYPE_CHECKING:
+    from archsearch.application.planning import PlannedNetwork
+
+_SHOWN = 25
 
 
 @click.command("plan", epilog="Example: archsearch plan search_spaces/degradation.yaml")
@@ -18,26 +26,42 @@ def command(study: Path, as_json: bool) -> None:
 
     A search is shown by all of its networks where there are few, else by a sample.
     """
-    from archsearch.application.planning import plan_study
+    # Before the imports that take seconds: what is wrong with a study is said at once.
+    config = load_study(study)
+    from archsearch.application.planning import plan_study, say_duration
     from archsearch.cli.printing import print_table
 
-    plan = plan_study(study)
+    plan = plan_study(config)
     if as_json:
         click.echo(json.dumps(plan.to_mapping()))
         return
-    header = ["network", "depth", "asked for", "parameters", "MACs", "training memory", "hours a replicate"]
+    shown = _spread(plan.networks)
+    asked_for = any(network.requested_depth for network in shown)
+    header = ["network", "depth", *(["asked for"] if asked_for else []), "parameters", "MACs"]
+    header += ["training memory", "one training"]
     rows = [
         [
             network.name,
             str(network.depth),
-            str(network.requested_depth or ""),
+            *([str(network.requested_depth or "")] if asked_for else []),
             f"{network.parameters:,}",
             f"{network.macs:,}",
             f"{network.memory_mib:,.0f} MiB",
-            f"{network.hours:.4f}",
+            say_duration(network.hours),
         ]
-        for network in plan.networks
+        for network in shown
     ]
     print_table(header, rows, title=f"{plan.study}: {plan.heading}")
+    if len(shown) < len(plan.networks):
+        click.echo(
+            f"{len(shown)} of {len(plan.networks)} networks, from cheapest to dearest; --json has all."
+        )
     for line in plan.remarks:
         click.echo(line)
+
+
+def _spread(networks: Sequence[PlannedNetwork]) -> Sequence[PlannedNetwork]:
+    """As many as a screen holds, evenly from first to last."""
+    if len(networks) <= _SHOWN:
+        return networks
+    return [networks[round(place * (len(networks) - 1) / (_SHOWN - 1))] for place in range(_SHOWN)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from archsearch.cli.options import json_option, runs_folder_option
+from archsearch.study import load_study
 
 
 @click.command("run", epilog="Example: archsearch run search_spaces/resnet_space.yaml")
@@ -20,11 +21,14 @@ def command(study: Path, runs_folder: Path, as_json: bool) -> None:
 
     A study that was interrupted goes on where it stopped; one that is finished trains nothing.
     """
+    # Before the imports that take seconds: what is wrong with a study is said at once.
+    config = load_study(study)
     from archsearch.application.running import run_study
-    from archsearch.cli.progress import Progress, print_outcome
+    from archsearch.cli.outcome_tables import print_outcome
+    from archsearch.cli.progress import Progress
 
     progress = Progress(sys.stderr if as_json else sys.stdout)
-    outcome = run_study(study, runs_folder=runs_folder, listen=progress.hear, say=progress.say)
+    outcome = run_study(config, runs_folder=runs_folder, listen=progress.hear, say=progress.say)
     if as_json:
         click.echo(json.dumps(outcome.to_mapping()))
     else:

@@ -68,8 +68,13 @@ def count_workers(settings: ExecutionSettings, devices: Devices) -> int:
 
 
 def count_threads(workers: int) -> int:
-    """Return the threads of one worker, so that all together use every core once."""
-    return max(1, count_cores() // workers)
+    """Return the threads of one worker, so that all together use every core once.
+
+    OMP_NUM_THREADS, where it is set, is the most that a worker takes.
+    """
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    threads = max(1, count_cores() // workers)
+    return min(threads, int(limit)) if limit.isdecimal() and int(limit) > 0 else threads
 
 
 def _visible_cuda_devices(count: int) -> tuple[str, ...]:

@@ -32,12 +32,12 @@ def write_card(history: StudyHistory, trial: TrialHistory, network: ExportedNetw
         [
             f"# {trial.name}",
             "",
-            f"An image classifier with {trial.architecture['depth']} weighted layers, {trial.parameters:,} parameters "
-            f"and {trial.macs:,} multiply-accumulates an image. Input: {shape}; classes: "
+            f"An image classifier with {trial.architecture['depth']} weighted layers, {trial.parameters:,} "
+            f"parameters and {trial.macs:,} multiply-accumulates an image. Input: {shape}; classes: "
             f"{', '.join(network.class_names)}.",
             "",
-            f"Found by the study `{header['name']}` (archsearch {header['archsearch']}), trial {trial.number}, "
-            f"seed {seed}, architecture `{trial.architecture_id}`.",
+            f"Found by the study `{header['name']}` (archsearch {header['archsearch']}), trial "
+            f"{trial.number}, seed {seed}, architecture `{trial.architecture_id}`.",
             "",
             "## How good it is",
             "",
@@ -68,9 +68,9 @@ def write_card(history: StudyHistory, trial: TrialHistory, network: ExportedNetw
             "",
             "## Limits",
             "",
-            f"It knows images like those of `{trial.data['name']}` and no others, and it always answers with one of its "
-            "classes. The validation error of a search's best trial is too good to be true, having been chosen as the "
-            "smallest of many; the test error was read once, after the choice.",
+            f"It knows images like those of `{trial.data['name']}` and no others, and it always answers with "
+            "one of its classes. The validation error of a search's best trial is too good to be true, "
+            "having been chosen as the smallest of many; the test error was read once, after the choice.",
             "",
             "Licence: of the weights, yours to state.",
             "",

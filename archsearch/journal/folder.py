@@ -9,6 +9,9 @@ from archsearch.errors import RunFolderError
 from archsearch.journal.history import StudyHistory
 from archsearch.journal.reading import JOURNAL_NAME, read_journal
 from archsearch.journal.replaying import replay
+from archsearch.study import load_study
+
+_STUDY_FILES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,11 @@ class RunFolder:
 
         Raises:
             RunFolderError: No study of that name was run there.
+            StudyError: It is a YAML file that is no study.
         """
         path = Path(study)
-        candidates = [path, Path(runs_folder) / study]
+        name = load_study(path).name if path.suffix in _STUDY_FILES and path.is_file() else study
+        candidates = [path, Path(runs_folder) / name]
         found = next((folder for folder in candidates if (folder / JOURNAL_NAME).is_file()), None)
         if found is None:
             known = sorted(folder.parent.name for folder in Path(runs_folder).glob(f"*/{JOURNAL_NAME}"))

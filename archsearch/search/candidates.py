@@ -48,9 +48,12 @@ def examine(study: StudyConfig, values: Mapping[str, Any]) -> Candidate:
         return Candidate(spec, violations={"buildable": 1.0}, reason=str(error))
     quantities = {**asdict(cost), "depth": spec.architecture.depth}
     violations = constraint_violations(study.constraints, quantities)
-    broken = [f"{name} {quantities[name.partition('.')[0]]:,}" for name, by in violations.items() if by > 0]
-    reason = f"outside the constraints: {', '.join(broken)}" if broken else ""
-    return Candidate(spec, cost, violations, reason)
+    broken = [
+        f"{say_bound(study.constraints, name)}, got {quantities[name.partition('.')[0]]:,}"
+        for name, by in violations.items()
+        if by > 0
+    ]
+    return Candidate(spec, cost, violations, reason="; ".join(broken))
 
 
 def examine_baseline(study: StudyConfig, name: str) -> Candidate:
@@ -78,6 +81,13 @@ def _matched(study: StudyConfig, spec: TrialSpec, shape: tuple[int, ...], classe
     if match.quantity == "parameters":
         return solve_width(spec.architecture, shape, classes, parameters=target)
     return solve_width(spec.architecture, shape, classes, macs=target)
+
+
+def say_bound(constraints: Mapping[str, Bounds], name: str) -> str:
+    """Write a bound, named as in `constraint_violations`: ``parameters must be at most 20,000``."""
+    quantity, _, side = name.partition(".")
+    said = "at most" if side == "max" else "at least"
+    return f"{quantity} must be {said} {getattr(constraints[quantity], side):,}"
 
 
 def constraint_violations(

@@ -282,10 +282,11 @@ class Conductor:
         if again:
             self._queue.put_back(number, seed)
             return
-        for waiting in self._queue.end(self.trials[number], seed):
-            self._copy((number, seed), waiting)
-            self._tell_if_ended(waiting[0])
+        waiting = self._queue.end(self.trials[number], seed)
         self._tell_if_ended(number)
+        for other in waiting:
+            self._copy((number, seed), other)
+            self._tell_if_ended(other[0])
 
     def _copy(self, known: Replicate, to: Replicate) -> None:
         replicate = self.trials[known[0]].replicates[known[1]]

@@ -15,6 +15,9 @@ from archsearch.study.space import Space, TrialSpec
 
 MAX_CELLS = 10_000
 
+RANGE_SAMPLES = 8
+"""So many values stand for a range that has more."""
+
 # How many sampled combinations are looked at in a cell, and how many before a cell is called impossible.
 _PROBES = 64
 _LAST_PROBES = 5000
@@ -129,7 +132,7 @@ def sample_search(space: Space, cell_values: Values, limit: int) -> list[dict[st
     return [next(combine(space.search, known, draw)) for _ in range(limit)]
 
 
-def _representatives(dimension: Dimension, most: int = 8) -> list[Any]:
+def _representatives(dimension: Dimension, most: int = RANGE_SAMPLES) -> list[Any]:
     if dimension.kind == "choice" or dimension.count <= most:
         return list(dimension.values())
     if dimension.kind == "number":

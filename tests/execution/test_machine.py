@@ -52,9 +52,14 @@ def test_workers_are_one_a_device_or_as_set():
     assert count_workers(ExecutionSettings(executor="inline", workers=7), Devices("cpu")) == 1
 
 
-def test_threads_use_every_core_once():
-    assert count_threads(1) == count_cores()
-    assert count_threads(1000) == 1
+def test_threads_use_every_core_once(eight_cores, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert [count_threads(workers) for workers in (1, 3, 8, 1000)] == [count_cores(), 2, 1, 1]
+
+
+def test_omp_num_threads_is_the_most_that_a_worker_takes(eight_cores, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert [count_threads(workers) for workers in (1, 2, 4)] == [3, 3, 2]
 
 
 def test_cuda_devices_keep_the_names_that_the_environment_gives(monkeypatch):
