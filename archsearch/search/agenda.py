@@ -1,4 +1,4 @@
-"""What a study lacks next, as a pure function of what its journal says.
+"""What a study lacks next, from what its trials have come to.
 
 Baselines come first, then the cells (each its one trial, or its search), then the confirmations of the
 cells whose search is over.
@@ -7,8 +7,8 @@ cells whose search is over.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from archsearch.journal import TrialHistory
@@ -17,8 +17,6 @@ from archsearch.study import Cell, StudyConfig
 
 INFEASIBLE_PER_TRIAL = 20
 """A cell whose search proposes this many infeasible trials for each one asked for is given up."""
-
-Trials = Mapping[int, TrialHistory]
 
 
 @dataclass(frozen=True)
@@ -38,86 +36,88 @@ class Need:
     confirms: TrialHistory | None = None
 
 
-def next_need(study: StudyConfig, trials: Trials, exhausted: Callable[[Cell], bool]) -> Need | None:
-    """What to make next, or None while (or because) nothing is left to make.
+class Agenda:
+    """Knows how far each cell is; the trials alone decide, in whatever order they are noted.
 
     Args:
         study: The study.
-        trials: All trials so far, also those under way.
         exhausted: Whether the sampler has nothing new left for a cell.
     """
-    present = {trial.name for trial in trials.values() if trial.phase == "include"}
-    for name in study.include:
-        if name not in present:
-            return Need("include", name=name)
-    if not study.search:
-        swept = {_key(trial.cell) for trial in trials.values() if trial.phase == "sweep"}
-        return next((Need("sweep", cell) for cell in study.cells() if _key(cell.values) not in swept), None)
-    progress = [CellProgress.of(study, cell, trials.values()) for cell in study.cells()]
-    open_cells = [p for p in progress if not p.proposed_all and not exhausted(p.cell)]
-    if open_cells:
-        least = min(open_cells, key=lambda p: (p.counted + p.infeasible, p.cell.index))
-        return Need("search", least.cell)
-    for cell_progress in progress:
-        need = _confirmation(study, cell_progress)
-        if need is not None:
-            return need
-    return None
+
+    def __init__(self, study: StudyConfig, exhausted: Callable[[Cell], bool]) -> None:
+        self._study = study
+        self._exhausted = exhausted
+        self._included: set[str] = set()
+        self._cells = {_key(cell.values): _Progress(cell) for cell in study.cells()}
+
+    def note(self, trial: TrialHistory) -> None:
+        """Take a trial into account that was made, or has come to its end."""
+        if trial.phase == "include":
+            self._included.add(trial.name)
+        elif (progress := self._cells.get(_key(trial.cell))) is not None:
+            progress.note(trial)
+
+    def next_need(self) -> Need | None:
+        """What to make next, or None while (or because) nothing is left to make."""
+        for name in self._study.include:
+            if name not in self._included:
+                return Need("include", name=name)
+        cells = list(self._cells.values())
+        if not self._study.search:
+            return next((Need("sweep", progress.cell) for progress in cells if not progress.trials), None)
+        open_cells = [p for p in cells if self._wants_more(p) and not self._exhausted(p.cell)]
+        if open_cells:
+            least = min(open_cells, key=lambda progress: len(progress.searched))
+            return Need("search", least.cell)
+        confirmations = (self._confirmation(progress) for progress in cells)
+        return next((need for need in confirmations if need is not None), None)
+
+    def _wants_more(self, progress: _Progress) -> bool:
+        trials = self._study.trials or 0
+        given_up = len(progress.infeasible) >= INFEASIBLE_PER_TRIAL * trials
+        return len(progress.searched) - len(progress.infeasible) < trials and not given_up
+
+    def _confirmation(self, progress: _Progress) -> Need | None:
+        """The next of a cell's best trials that has no confirmation: one, or a front of several objectives."""
+        if not self._study.confirmation_seeds or progress.under_way:
+            return None
+        objectives = self._study.objectives
+        ranked = rank(finished_trials(progress.trials.values(), phases=["search"]), objectives)
+        best = ranked[:1] if len(objectives) == 1 else pareto_front(ranked, objectives)
+        confirmed = {_key(trial.values) for trial in progress.trials.values() if trial.phase == "confirm"}
+        for trial in best:
+            if _key(trial.values) not in confirmed:
+                return Need("confirm", progress.cell, confirms=trial)
+        return None
 
 
-@dataclass(frozen=True)
-class CellProgress:
-    """How far the search of one cell is.
+@dataclass
+class _Progress:
+    """The trials of one cell.
 
     Attributes:
-        trials: Its trials, in the order of their numbers.
-        counted: Proposals that count against `trials`: all but infeasible ones.
-        infeasible: Proposals that did not count.
+        trials: By number, as last noted.
+        searched: Numbers of those that its search proposed.
+        infeasible: Numbers of those that do not count against `trials`.
+        under_way: Numbers of those of the search that have not ended.
     """
 
     cell: Cell
-    trials: tuple[TrialHistory, ...]
-    counted: int
-    infeasible: int
-    asked_for: int
+    trials: dict[int, TrialHistory] = field(default_factory=dict)
+    searched: set[int] = field(default_factory=set)
+    infeasible: set[int] = field(default_factory=set)
+    under_way: set[int] = field(default_factory=set)
 
-    @classmethod
-    def of(cls, study: StudyConfig, cell: Cell, trials: Iterable[TrialHistory]) -> CellProgress:
-        """Count the trials of a cell."""
-        key = _key(cell.values)
-        own = tuple(t for t in trials if t.phase in ("search", "confirm") and _key(t.cell) == key)
-        searched = [trial for trial in own if trial.phase == "search"]
-        infeasible = sum(trial.outcome == "infeasible" for trial in searched)
-        return cls(cell, own, len(searched) - infeasible, infeasible, study.trials or 0)
-
-    @property
-    def given_up(self) -> bool:
-        """Whether too many proposals were infeasible."""
-        return self.infeasible >= INFEASIBLE_PER_TRIAL * self.asked_for
-
-    @property
-    def proposed_all(self) -> bool:
-        """Whether no further proposal is wanted."""
-        return self.counted >= self.asked_for or self.given_up
-
-    @property
-    def told_all(self) -> bool:
-        """Whether every proposal has ended."""
-        return all(trial.outcome is not None for trial in self.trials if trial.phase == "search")
-
-
-def _confirmation(study: StudyConfig, progress: CellProgress) -> Need | None:
-    """The next of a cell's best trials that has not been confirmed: one, or a front of several objectives."""
-    if not study.confirmation_seeds or not progress.told_all:
-        return None
-    ranked = rank(finished_trials(progress.trials, phases=["search"]), study.objectives)
-    best = ranked[:1] if len(study.objectives) == 1 else pareto_front(ranked, study.objectives)
-    confirmed = {_key(trial.values) for trial in progress.trials if trial.phase == "confirm"}
-    for trial in best:
-        if _key(trial.values) not in confirmed:
-            return Need("confirm", progress.cell, confirms=trial)
-    return None
+    def note(self, trial: TrialHistory) -> None:
+        self.trials[trial.number] = trial
+        if trial.phase == "search":
+            self.searched.add(trial.number)
+            self.under_way.add(trial.number)
+            if trial.outcome is not None:
+                self.under_way.discard(trial.number)
+            if trial.outcome == "infeasible":
+                self.infeasible.add(trial.number)
 
 
 def _key(values: Mapping[str, Any]) -> str:
-    return json.dumps(dict(values), sort_keys=True, default=list)
+    return json.dumps(dict(values), sort_keys=True)

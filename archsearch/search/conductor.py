@@ -16,7 +16,7 @@ from typing import Any
 from archsearch.architecture import resolve_architecture
 from archsearch.execution import Executor
 from archsearch.journal import Journal, Record, Replay, RunFolder, StudyHistory, TrialHistory
-from archsearch.search.agenda import Need, next_need
+from archsearch.search.agenda import Agenda, Need
 from archsearch.search.candidates import Candidate, constraint_violations, examine, examine_baseline
 from archsearch.search.cell_search import CellSearch, Memo, Told
 from archsearch.search.optuna_mirror import OptunaMirror
@@ -81,9 +81,12 @@ class Conductor:
         self._mirror = OptunaMirror(url, study.name, directions) if url else None
         pruning = study.pruner.name != "none"
         self._pruned_by = next(iter(study.objectives)) if pruning else None
+        self._agenda = Agenda(study, lambda cell: self._search(cell.values).exhausted)
         for record in journal.records:
             self._replay.add(record)
             self._spending.add(record)
+        for trial in self.trials.values():
+            self._agenda.note(trial)
 
     @property
     def trials(self) -> Mapping[int, TrialHistory]:
@@ -108,7 +111,7 @@ class Conductor:
         for number, trial in list(self.trials.items()):
             if trial.outcome is None or not set(trial.seeds) <= set(trial.replicates):
                 self._enqueue(number)
-        return not self._spent() and (len(self._queue) > 0 or self._need() is not None)
+        return not self._spent() and (len(self._queue) > 0 or self._agenda.next_need() is not None)
 
     def run(self) -> str:
         """Train until nothing is missing or the budget is spent; returns why it ended."""
@@ -133,6 +136,8 @@ class Conductor:
         record = self._journal.append(kind, **fields)
         self._replay.add(record)
         self._spending.add(record)
+        if kind in ("trial", "told"):
+            self._agenda.note(self.trials[fields["trial"]])
         self._listen(record)
 
     # Going on where the journal ends.
@@ -164,13 +169,10 @@ class Conductor:
         if len(self._queue):
             self._start(*self._queue.take())
             return True
-        need = self._need()
+        need = self._agenda.next_need()
         if need is not None:
             self._make(need)
         return need is not None
-
-    def _need(self) -> Need | None:
-        return next_need(self._study, self.trials, lambda cell: self._search(cell.values).exhausted)
 
     def _make(self, need: Need) -> None:
         number = len(self.trials)
