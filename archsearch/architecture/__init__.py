@@ -17,7 +17,7 @@ from archsearch.architecture.definitions import (
 from archsearch.architecture.fields import FIELDS, Field
 from archsearch.architecture.normal_form import normal_form
 from archsearch.architecture.plan import BlockPlan, NetworkPlan, plan_network
-from archsearch.architecture.plugins import load_plugins
+from archsearch.architecture.plugins import load_entry_points, load_plugins
 from archsearch.architecture.published import (
     Paper,
     natural_input,
@@ -49,6 +49,7 @@ __all__ = [
     "ShortcutDefinition",
     "default_stem_width",
     "dropped_fields",
+    "load_entry_points",
     "load_plugins",
     "natural_input",
     "nearest_depths",

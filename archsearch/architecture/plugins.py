@@ -1,10 +1,14 @@
-"""Blocks and shortcuts of other packages, found through the entry point group ``archsearch.blocks``."""
+"""What other packages bring, found through entry points: blocks and shortcuts under ``archsearch.blocks``.
+
+A package is looked into only when a study names it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from archsearch.architecture.definitions import (
     BlockDefinition,
@@ -12,34 +16,46 @@ from archsearch.architecture.definitions import (
     register_block,
     register_shortcut,
 )
-from archsearch.errors import ArchitectureError
+from archsearch.errors import ArchitectureError, InputError
 
 ENTRY_POINT_GROUP = "archsearch.blocks"
 
 
-def load_plugins(packages: Sequence[str]) -> tuple[str, ...]:
+def load_plugins(packages: Iterable[str]) -> tuple[str, ...]:
     """Register the blocks and shortcuts of the named packages, and of no others; return their names.
 
     An entry point leads to a `BlockDefinition` or a `ShortcutDefinition`. A package without one adds nothing:
     it may offer something else.
 
     Raises:
-        ArchitectureError: An entry point cannot be imported or leads to something else.
+        InputError: An entry point cannot be imported or leads to something else.
+    """
+    return tuple(_register(name, found) for name, found in load_entry_points(ENTRY_POINT_GROUP, packages))
+
+
+def load_entry_points(group: str, packages: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """Load the entry points of `group` that the named packages bring: (name, object) each.
+
+    Raises:
+        InputError: One of them cannot be imported.
     """
     wanted = {_normalized(package) for package in packages}
-    points = [point for point in entry_points(group=ENTRY_POINT_GROUP) if _package(point) in wanted]
-    return tuple(_register(point) for point in points)
+    for point in entry_points(group=group):
+        if _package(point) not in wanted:
+            continue
+        try:
+            found = point.load()
+        # Importing runs the package's own code, which may raise anything.
+        except Exception as error:
+            raise InputError(
+                f"must lead to something that can be imported ({type(error).__name__}: {error})",
+                path=f"plugins.{point.name}",
+                got=point.value,
+            ) from error
+        yield point.name, found
 
 
-def _register(point: EntryPoint) -> str:
-    try:
-        definition = point.load()
-    except (ImportError, AttributeError) as error:
-        raise ArchitectureError(
-            f"must lead to something that can be imported ({error})",
-            path=f"plugins.{point.name}",
-            got=point.value,
-        ) from error
+def _register(name: str, definition: Any) -> str:
     if isinstance(definition, BlockDefinition):
         register_block(definition)
         return definition.name
@@ -48,7 +64,7 @@ def _register(point: EntryPoint) -> str:
         return definition.name
     raise ArchitectureError(
         "must lead to a BlockDefinition or a ShortcutDefinition",
-        path=f"plugins.{point.name}",
+        path=f"plugins.{name}",
         got=type(definition).__name__,
     )
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from archsearch.architecture import load_entry_points
 from archsearch.data.dataset import Split
-from archsearch.data.plugins import load_entry_points
 from archsearch.errors import DataError
 from archsearch.study.settings import DataSettings
 

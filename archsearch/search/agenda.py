@@ -78,7 +78,7 @@ class Agenda:
         return len(progress.searched) - len(progress.infeasible) < trials and not given_up
 
     def _confirmation(self, progress: _Progress) -> Need | None:
-        """The next of a cell's best trials that has no confirmation: one, or a front of several objectives."""
+        """The next of a cell's best trials (of several objectives: its front) without a confirmation."""
         if not self._study.confirmation_seeds or progress.under_way:
             return None
         objectives = self._study.objectives

@@ -16,7 +16,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassF1Score
 
-from archsearch.data.plugins import load_entry_points
+from archsearch.architecture import load_entry_points
 from archsearch.errors import StudyError
 
 MetricMaker = Callable[[int], Metric]

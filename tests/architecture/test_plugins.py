@@ -13,7 +13,7 @@ from archsearch.architecture import (
     resolve_architecture,
 )
 from archsearch.architecture.definitions import BlockDefinition, BranchForm
-from archsearch.errors import ArchitectureError
+from archsearch.errors import ArchitectureError, InputError
 
 _MODULE = """
 from archsearch.architecture import BlockDefinition, BranchForm, ShortcutDefinition
@@ -81,7 +81,7 @@ def test_loading_twice_changes_nothing(package):
 def test_an_entry_point_that_leads_nowhere_is_an_error(package, point, message):
     package.write_text(f"[archsearch.blocks]\nwrong = {point}\n")
 
-    with pytest.raises(ArchitectureError, match=message):
+    with pytest.raises(InputError, match=message):
         load_plugins(["my-blocks"])
 
 

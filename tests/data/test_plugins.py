@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from archsearch.data import check_data, load_dataset, load_source_plugins, source
-from archsearch.errors import DataError, StudyError
+from archsearch.errors import DataError, InputError
 from archsearch.study.settings import DataSettings
 
 MODULE = """
@@ -61,8 +61,8 @@ def test_a_package_that_is_not_named_is_not_even_imported(install):
     [
         (
             "ramps = ramps_module:missing",
-            StudyError,
-            r"plugins: must name packages that can be imported.*my_ramps",
+            InputError,
+            r"plugins\.ramps: must lead to something that can be imported .*ramps_module:missing",
         ),
         (
             "ramps = ramps_module:not_a_source",

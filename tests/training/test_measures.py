@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, matthews_corrcoef
 
-from archsearch.errors import StudyError
+from archsearch.errors import InputError, StudyError
 from archsearch.training import measures
 from archsearch.training.measures import build_metrics, compute_metrics, load_metric_plugins, measure_latency
 from tests.training.conftest import run_job, small_job
@@ -82,13 +82,13 @@ def test_an_unknown_metric_is_an_error():
     [
         ("matthews = metrics_module:not_callable", "must be callable with a number of classes"),
         ("macro_f1 = metrics_module:matthews", "must bring metrics of new names, macro_f1 exists"),
-        ("matthews = metrics_module:nothing", "must name packages that can be imported"),
+        ("matthews = metrics_module:nothing", "must lead to something that can be imported"),
     ],
 )
 def test_a_metric_that_cannot_be_used_is_an_error(install, line, message):
     install(line)
 
-    with pytest.raises(StudyError, match=message):
+    with pytest.raises(InputError, match=message):
         load_metric_plugins(["my_metrics"])
 
 
