@@ -7,8 +7,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from archsearch.application.preparing import prepare_data
 from archsearch.application.sampling import sample_values
-from archsearch.data import check_data, load_dataset, load_source_plugins
+from archsearch.data import load_dataset
 from archsearch.execution import count_threads, count_workers, find_devices
 from archsearch.search.candidates import Candidate, examine, examine_baseline, say_bound
 from archsearch.study import StudyConfig, sample_search
@@ -132,9 +133,7 @@ def plan_study(study: StudyConfig) -> Plan:
         StudyError: This machine cannot run it.
         DataError: Its data are missing or wrong.
     """
-    load_source_plugins(study.plugins)
-    _, data = study.space.fixed_settings()
-    check_data(data)
+    prepare_data(study)
     candidates = [examine(study, values) for values in sample_values(study, _LISTED_PER_CELL)]
     candidates += [examine_baseline(study, name) for name in study.include]
     feasible = {_key(c): c for c in candidates if not c.reason}

@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from archsearch.application.preparing import prepare_data
 from archsearch.application.sampling import sample_architectures
-from archsearch.data import Dataset, check_data, load_dataset, load_source_plugins
+from archsearch.data import Dataset
 from archsearch.errors import RunFolderError
 from archsearch.execution import Devices, Executor, build_executor, count_threads, count_workers, find_devices
 from archsearch.journal import Journal, Record, RunFolder, RunFolderLock, StudyHistory, TrialHistory
@@ -101,10 +102,7 @@ def run_study(
         DataError: Its data are missing or wrong.
         RunFolderError: The run folder is read-only, in use, or another study's.
     """
-    load_source_plugins(study.plugins)
-    _, data = study.space.fixed_settings()
-    check_data(data)
-    dataset = load_dataset(data)
+    dataset = prepare_data(study)
     devices = find_devices(study.execution.device)
     folder = RunFolder.of(study.name, runs_folder)
     with ExitStack() as stack:
@@ -199,7 +197,8 @@ def _open_study(study: StudyConfig, journal: Journal, folder: RunFolder, dataset
             objectives=dict(study.objectives),
             versions=_versions(),
         )
-    folder.study.write_text(study.text, encoding="utf-8")
+    if not folder.study.is_file() or folder.study.read_text(encoding="utf-8") != study.text:
+        folder.study.write_text(study.text, encoding="utf-8")
 
 
 def _versions() -> dict[str, str]:

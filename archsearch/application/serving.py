@@ -9,7 +9,7 @@ from pathlib import Path
 from archsearch.errors import TrackingError
 from archsearch.journal import RunFolder
 from archsearch.study import parse_study
-from archsearch.tracking import MirrorStatus, experiment_link, resolve_uri, sync
+from archsearch.tracking import MirrorStatus, resolve_uri, sync, view_link
 from archsearch.tracking.server import serve_pages
 
 
@@ -39,7 +39,7 @@ def show_pages(
     """Serve MLflow's pages until the context is left.
 
     Args:
-        study: Name of a study that was run, whose table is linked to; None links to the list of all.
+        study: Name of a study that was run, whose first view is linked to; None links to the list of all.
         port: On 127.0.0.1.
         uri: MLflow tracking URI; empty takes the study's, or the usual one.
         runs_folder: Folder of all run folders.
@@ -59,7 +59,7 @@ def show_pages(
     uri = resolve_uri(uri or _uri_of(folder))
     status = sync_study(study, uri=uri, runs_folder=runs_folder)
     with serve_pages(uri, port) as address:
-        yield experiment_link(address, status.experiment_id)
+        yield view_link(address, status.experiment_id)
 
 
 def _uri_of(folder: RunFolder) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 
@@ -35,6 +36,15 @@ class _LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in _COMMANDS or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -56,8 +66,11 @@ def main() -> None:
         cli(standalone_mode=False)
     except click.exceptions.Exit as request:
         sys.exit(request.exit_code)
+    except click.exceptions.NoArgsIsHelpError as help_page:
+        help_page.show()
+        sys.exit(help_page.exit_code)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"archsearch: {_sentence(error)}", err=True)
         sys.exit(error.exit_code)
     except ArchsearchError as error:
         click.echo(f"archsearch: {error}", err=True)
@@ -69,3 +82,10 @@ def main() -> None:
         # The reader of our output has gone, as `| head` does.
         sys.stderr.close()
         sys.exit(1)
+
+
+def _sentence(error: click.ClickException) -> str:
+    message = " ".join(error.format_message().split())
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        return f"{message} See: {error.ctx.command_path} --help"
+    return message

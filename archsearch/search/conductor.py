@@ -109,7 +109,11 @@ class Conductor:
             self._extend_seeds(number)
             self._copy_to_mirror(number)
         for number, trial in list(self.trials.items()):
-            if trial.outcome is None or not set(trial.seeds) <= set(trial.replicates):
+            if trial.outcome is None and not trial.replicates:
+                # The last conductor may have died before it could say that this one is infeasible.
+                values = {**trial.cell, **trial.values}
+                self._begin(number, self._examine(trial.phase, trial.name, values))
+            elif trial.outcome != "infeasible" and not is_settled(trial):
                 self._enqueue(number)
         return not self._spent() and (len(self._queue) > 0 or self._agenda.next_need() is not None)
 
@@ -181,10 +185,7 @@ class Conductor:
         memo = None
         if need.phase == "search":
             values, memo = self._search(cell).ask(number)
-        if need.phase == "include":
-            candidate = examine_baseline(self._study, need.name)
-        else:
-            candidate = examine(self._study, {**cell, **values})
+        candidate = self._examine(need.phase, need.name, {**cell, **values})
         self.record(
             "trial",
             trial=number,
@@ -195,6 +196,14 @@ class Conductor:
             optuna=asdict(memo) if memo else None,
             **_description(candidate, need.name),
         )
+        self._begin(number, candidate)
+
+    def _examine(self, phase: str, name: str, values: Mapping[str, Any]) -> Candidate:
+        if phase == "include":
+            return examine_baseline(self._study, name)
+        return examine(self._study, values)
+
+    def _begin(self, number: int, candidate: Candidate) -> None:
         if candidate.reason:
             self._tell(number, Settlement("infeasible", candidate.reason, None, {}), candidate.violations)
         else:
@@ -345,6 +354,14 @@ class Conductor:
         if self._mirror is not None and trial.optuna is not None and trial.outcome is not None:
             frozen = self._search(trial.cell).frozen(number)
             self._mirror.add(label_values(trial.cell), number, frozen)
+
+
+def is_settled(trial: TrialHistory) -> bool:
+    """Whether every replicate asked for has ended and the trial was told thereafter."""
+    replicates = [trial.replicates.get(seed) for seed in trial.seeds]
+    if trial.told is None or any(r is None or r.outcome in _UNDER_WAY for r in replicates):
+        return False
+    return all((replicate.finished or 0.0) <= trial.told for replicate in replicates if replicate)
 
 
 def told_to_optuna(trial: TrialHistory) -> Told | None:

@@ -1,4 +1,4 @@
-"""The training of one replicate, on Lightning Fabric.
+"""The training of one replicate, or of several packed into one network, on Lightning Fabric.
 
 A lean loop over the same LightningModule and LightningDataModule that a stock Trainer takes: a Trainer costs
 about 3 ms a step whatever the network, more than a step of a small network itself.
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 
 from archsearch.architecture import load_plugins
-from archsearch.data import load_dataset, load_source_plugins
-from archsearch.data.module import ImageDataModule, mix_seed
+from archsearch.data import Dataset, load_dataset, load_source_plugins
+from archsearch.data.module import ImageDataModule, TrainingBatches, mix_seed
 from archsearch.models import build_network
-from archsearch.training.evaluation import build_fabric, count_accuracy, evaluate_split, mean_loss
+from archsearch.training.evaluation import build_fabric, count_accuracy, evaluate_split, mean_losses
 from archsearch.training.failure import describe_failure
 from archsearch.training.measures import (
     build_metrics,
@@ -27,38 +27,92 @@ from archsearch.training.measures import (
 )
 from archsearch.training.memory import MemoryMeter
 from archsearch.training.module import Classifier
-from archsearch.training.values import EpochReport, Job, Outcome, Result
+from archsearch.training.packing import PackedClassifier, put_side_by_side, select_state
+from archsearch.training.values import EpochReport, Job, Outcome, Pack, Result, as_pack
 from archsearch.training.weights import save_weights
 
 # Apart from the stream of the same seed and epoch that orders and augments the images.
 _NETWORK_STREAM = 1
 
+Events = Generator[EpochReport | Result, bool | None, None]
 
-def train(job: Job) -> Generator[EpochReport, bool | None, Result]:
-    """Train one replicate; a report after each epoch, the result at the end.
 
-    Everything random follows from `job.seed`: on a CPU, two runs of a job give the same bits.
-    Sending True after a report ends the training with outcome ``stopped``. Whatever goes wrong is an outcome
-    too: ``failed``, with the reason.
+def train(work: Job | Pack) -> Generator[EpochReport | Result, bool | None, Result]:
+    """Train one replicate, or those of a pack together; a report after each epoch, a result at the end.
+
+    Everything random follows from a job's seed: on a CPU, two runs of a job give the same bits, and packed it
+    gives the same up to rounding. Sending True after a report ends that replicate with outcome ``stopped``.
+    Whatever goes wrong is an outcome too: ``failed``, with the reason. The results of a pack are yielded as
+    they come; the last one is returned.
     """
-    epochs = 0
+    jobs = as_pack(work).jobs
+    left = len(jobs)
+    events = _train(jobs)
+    event = next(events)
+    while True:
+        if isinstance(event, Result):
+            left -= 1
+            if not left:
+                return event
+        event = events.send((yield event))
 
-    def result(outcome: Outcome, reason: str = "", metrics: dict[str, float] | None = None) -> Result:
-        return Result(job.trial, job.seed, outcome, reason, epochs, metrics or {})
+
+def _train(jobs: Sequence[Job], note: str = "") -> Events:
+    """Train jobs together; what cannot be is trained one by one, and says so in its `note`."""
+    epochs, begun = 0, False
+    group: _Group | None = None
+    under_way = {job.replicate: job for job in jobs}
+    alone: list[Job] = []
+    why_alone = ""
+
+    def end(job: Job, outcome: Outcome, reason: str = "", metrics: dict[str, float] | None = None) -> Result:
+        del under_way[job.replicate]
+        return Result(job.trial, job.seed, outcome, reason, epochs, metrics or {}, note)
 
     try:
-        replicate = _Replicate(job)
-        while epochs < job.training.epochs:
-            metrics = replicate.train_epoch(epochs)
-            if not (math.isfinite(metrics["train_loss"]) and math.isfinite(metrics["val_loss"])):
-                return result("failed", f"not a number in epoch {epochs}")
-            report = EpochReport(job.trial, job.seed, epochs, metrics)
+        group = _Group(jobs)
+        while under_way and epochs < jobs[0].training.epochs:
+            rows = group.train_epoch(epochs)
+            begun = True
+            broken = [job for job, metrics in rows if not _is_finite(metrics)]
+            if len(broken) > 1:
+                # whose fault it was cannot be told: in bfloat16 there are kernels that multiply a neighbour's
+                # values by zero, and zero times what is not a number is not a number
+                alone += broken
+                why_alone = f"several of the pack were not a number in epoch {epochs + 1}"
+                for job in broken:
+                    del under_way[job.replicate]
+            elif broken:
+                yield end(broken[0], "failed", f"not a number in epoch {epochs + 1}")
             epochs += 1
-            if (yield report):
-                return result("stopped", f"asked to stop after {epochs} epochs", replicate.summarize())
-        return result("complete", metrics=replicate.finish())
+            for job, metrics in rows:
+                if job in broken:
+                    continue
+                if (yield EpochReport(job.trial, job.seed, epochs - 1, metrics)):
+                    yield end(job, "stopped", f"asked to stop after {epochs} epochs", group.summarize(job))
+            group.keep(list(under_way.values()))
+        for job in list(under_way.values()):
+            try:
+                metrics = group.finish(job)
+            except Exception as error:  # noqa: BLE001 - of this replicate alone, such as a full disk
+                yield end(job, "failed", describe_failure(error))
+            else:
+                yield end(job, "complete", metrics=metrics)
     except Exception as error:  # noqa: BLE001 - failure is an outcome, recorded with its reason
-        return result("failed", describe_failure(error))
+        reason = describe_failure(error)
+        if len(jobs) > 1 and not begun:
+            alone, why_alone = list(jobs), reason
+        else:
+            for job in list(under_way.values()):
+                yield end(job, "failed", reason)
+    # out of the handler, and without the group, whose memory the others may need
+    group = None
+    for job in alone:
+        yield from _train([job], f"trained alone: {why_alone}")
+
+
+def _is_finite(metrics: dict[str, float]) -> bool:
+    return math.isfinite(metrics["train_loss"]) and math.isfinite(metrics["val_loss"])
 
 
 @dataclass
@@ -74,98 +128,144 @@ class _Clock:
         return images / seconds
 
 
+@dataclass(eq=False)
 class _Replicate:
-    """A job in training: its network, data, optimizer and clocks."""
+    """What each replicate has for itself, packed or alone."""
 
-    def __init__(self, job: Job) -> None:
-        torch.set_num_threads(job.compute.threads)
+    job: Job
+    module: Classifier
+    batches: TrainingBatches
+    clock: _Clock = field(default_factory=_Clock)
+    last: dict[str, float] = field(default_factory=dict)
+
+
+class _Group:
+    """The replicates that are trained together: one, or several packed; their network, optimizer and memory."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        first = jobs[0]
+        torch.set_num_threads(first.compute.threads)
         # Only then: looking through all installed packages takes milliseconds.
-        if job.plugins:
-            load_plugins(job.plugins)
-            load_source_plugins(job.plugins)
-            load_metric_plugins(job.plugins)
-        self.job = job
-        self.fabric = build_fabric(job.compute.device, job.compute.precision)
-        self.clock = _Clock()
-        self.last: dict[str, float] = {}
-        dataset = load_dataset(job.data)
-        self.metrics = build_metrics(job.measures, dataset.num_classes)
-        self.data = ImageDataModule(dataset, job.training, job.seed, self.fabric.device)
+        if first.plugins:
+            load_plugins(first.plugins)
+            load_source_plugins(first.plugins)
+            load_metric_plugins(first.plugins)
+        self.settings = first.training
+        self.measures = first.measures
+        self.fabric = build_fabric(first.compute.device, first.compute.precision)
+        dataset = load_dataset(first.data)
+        self.metrics = build_metrics(first.measures, dataset.num_classes)
+        self.data = ImageDataModule(dataset, first.training, first.seed, self.fabric.device)
+        self.size = len(jobs)
         self.memory = MemoryMeter(self.fabric.device)
+        self.replicates = [self._build(job, dataset) for job in jobs]
+        self._assemble()
+
+    def _build(self, job: Job, dataset: Dataset) -> _Replicate:
         self.fabric.seed_everything(job.seed, verbose=False)
         network = build_network(job.architecture, dataset.input_shape, dataset.num_classes)
-        self.module = Classifier(
+        batches = self.data.train_dataloader().seeded(job.seed)
+        module = Classifier(
             network,
             job.training,
-            steps_per_epoch=len(self.data.train_dataloader()),
+            steps_per_epoch=len(batches),
             channels_last=job.compute.channels_last,
         )
-        self.module.to(self.fabric.device)
+        return _Replicate(job, module.to(self.fabric.device), batches)
+
+    def _assemble(self) -> None:
+        modules = [replicate.module for replicate in self.replicates]
+        self.module = modules[0] if len(modules) == 1 else PackedClassifier(modules)
         configured = self.module.configure_optimizers()
         self.scheduler = configured["lr_scheduler"]["scheduler"]
         self.optimizer = configured["optimizer"]
 
-    def train_epoch(self, epoch: int) -> dict[str, float]:
-        """Train one epoch and validate; returns the epoch's metrics."""
-        torch.manual_seed(mix_seed(self.job.seed, epoch, _NETWORK_STREAM))
-        batches = self.data.train_dataloader()
-        batches.set_epoch(epoch)
-        clip = self.job.training.gradient_clip
+    def keep(self, jobs: Sequence[Job]) -> None:
+        """Go on with some of the replicates; the others have ended."""
+        kept = [i for i, replicate in enumerate(self.replicates) if replicate.job in jobs]
+        if not kept or len(kept) == len(self.replicates):
+            return
+        optimizer = select_state(self.optimizer.state_dict(), kept, of=len(self.replicates))
+        scheduler = self.scheduler.state_dict()
+        self.replicates = [self.replicates[index] for index in kept]
+        self._assemble()
+        self.optimizer.load_state_dict(optimizer)
+        self.scheduler.load_state_dict(scheduler)
+
+    def train_epoch(self, epoch: int) -> list[tuple[Job, dict[str, float]]]:
+        """Train one epoch and validate; returns the epoch's metrics of each replicate."""
+        seeds = [mix_seed(replicate.job.seed, epoch, _NETWORK_STREAM) for replicate in self.replicates]
+        self.module.seed_draws(seeds)
+        for replicate in self.replicates:
+            replicate.batches.set_epoch(epoch)
+        loaders = [iter(replicate.batches) for replicate in self.replicates]
         losses, predictions, labels = [], [], []
         self.module.train()
         start = time.perf_counter()
-        for number, batch in enumerate(batches):
+        for number, batch in enumerate(loaders[0] if len(loaders) == 1 else put_side_by_side(loaders)):
             with self.fabric.autocast():
                 step = self.module.training_step(batch, number)
             self.fabric.backward(step["loss"])
-            if clip:
-                self.fabric.clip_gradients(
-                    self.module, self.optimizer, max_norm=clip, error_if_nonfinite=False
-                )
+            if self.settings.gradient_clip:
+                self.module.limit_gradients(self.settings.gradient_clip)
             self.optimizer.step()
             self.optimizer.zero_grad()
             self.scheduler.step()
-            losses.append(step["loss"].detach())
+            losses.append(step.get("losses", step["loss"]).detach())
             predictions.append(step["predictions"])
             labels.append(batch[1])
         # Reading the loss waits for the device, so the clock stops after it.
-        train_loss = mean_loss(losses, [len(batch) for batch in labels])
-        all_labels = torch.cat(labels)
-        images_per_s = self.clock.add(time.perf_counter() - start, len(all_labels))
-        train_accuracy = count_accuracy(torch.cat(predictions), all_labels)
-        found = evaluate_split(self.fabric, self.module, self.data.val_dataloader())
+        train_losses = mean_losses(losses, [len(batch) for batch in labels])
+        seconds = (time.perf_counter() - start) / len(self.replicates)
+        columns = zip(
+            self.replicates,
+            train_losses,
+            torch.cat(predictions).view(-1, len(seeds)).unbind(1),
+            torch.cat(labels).view(-1, len(seeds)).unbind(1),
+            strict=True,
+        )
+        rows = []
+        for replicate, train_loss, predicted, true in columns:
+            metrics = {"train_loss": train_loss, "train_accuracy": count_accuracy(predicted, true)}
+            images_per_s = replicate.clock.add(seconds, len(true))
+            metrics |= {**self._validate(replicate), "images_per_s": images_per_s}
+            rows.append((replicate.job, metrics))
         self.memory.sample()
-        self.last = {
+        return rows
+
+    def _validate(self, replicate: _Replicate) -> dict[str, float]:
+        found = evaluate_split(self.fabric, replicate.module, self.data.val_dataloader())
+        replicate.last = {
             "val_loss": found.loss,
             "val_accuracy": found.accuracy,
             "val_error": found.error,
             **compute_metrics(self.metrics, found.logits, found.labels),
         }
-        return {
-            "train_loss": train_loss,
-            "train_accuracy": train_accuracy,
-            **self.last,
-            "images_per_s": images_per_s,
-        }
+        return replicate.last
 
-    def summarize(self) -> dict[str, float]:
-        """Return the last epoch's validation, and what the training took so far."""
-        return {
-            **self.last,
-            "train_time_s": self.clock.seconds,
-            "images_per_s": self.clock.images / self.clock.seconds,
-            "peak_memory_mib": self.memory.peak_mib(),
+    def summarize(self, job: Job) -> dict[str, float]:
+        """Return the last epoch's validation, and what the training took so far: of a pack its equal share."""
+        replicate = self._find(job)
+        metrics = {
+            **replicate.last,
+            "train_time_s": replicate.clock.seconds,
+            "images_per_s": replicate.clock.images / replicate.clock.seconds,
+            "peak_memory_mib": self.memory.peak_mib() / self.size,
         }
+        return metrics if self.size == 1 else {**metrics, "packed_replicates": float(self.size)}
 
-    def finish(self) -> dict[str, float]:
+    def finish(self, job: Job) -> dict[str, float]:
         """Evaluate the trained network on its training images, measure what was asked, save the weights."""
-        metrics = self.summarize()
-        found = evaluate_split(self.fabric, self.module, self.data.train_eval_dataloader())
+        metrics, module = self.summarize(job), self._find(job).module
+        found = evaluate_split(self.fabric, module, self.data.train_eval_dataloader())
         metrics |= {"train_error": found.error, "train_loss_eval": found.loss}
-        if "latency_ms" in self.job.measures:
+        if "latency_ms" in self.measures:
             images, _ = next(iter(self.data.val_dataloader()))
             with self.fabric.autocast():
-                metrics["latency_ms"] = measure_latency(self.module, images[:1])
-        if self.job.weights_path is not None:
-            save_weights(self.module.network, self.job.weights_path)
+                metrics["latency_ms"] = measure_latency(module, images[:1])
+        if job.weights_path is not None:
+            save_weights(module.network, job.weights_path)
         return metrics
+
+    def _find(self, job: Job) -> _Replicate:
+        return next(replicate for replicate in self.replicates if replicate.job == job)

@@ -279,3 +279,49 @@ def test_finished_trials_are_copied_to_an_optuna_storage_once(laboratory: Labora
     values = {t.user_attrs["archsearch.trial"]: t.value for t in copied.trials}
     for trial in conductor.trials.values():
         assert values[trial.number] == pytest.approx(trial.objective_values[0])
+
+
+@pytest.mark.parametrize(
+    "text", [SEARCH.replace("12", "4") + "seeds: 2\nsampler: random\n", SWEEP], ids=["search", "sweep"]
+)
+def test_wherever_it_was_killed_no_infeasible_trial_is_ever_trained(
+    text: str, laboratory: Laboratory, tmp_path: Path
+) -> None:
+    text += "constraints: {parameters: {max: 40_000}}\n"
+    whole = told(laboratory.run(text))
+    infeasible = {row[0] for row in whole if row[4] == "infeasible"}
+    assert infeasible
+    for kept in range(3, len(read_journal(laboratory.folder.journal)) + 1):
+        other = Laboratory(tmp_path / f"cut-{kept}")
+        other.run(text)
+        other.keep(kept)
+        executor = TableExecutor()
+        assert told(other.run(text, executor)) == whole, f"cut after {kept} records"
+        assert not infeasible & {trial for trial, _ in executor.trained}
+
+
+def test_seeds_that_were_being_added_are_added_wherever_it_was_killed(
+    laboratory: Laboratory, tmp_path: Path
+) -> None:
+    more = SWEEP.replace("seeds: 2", "seeds: 4")
+    before = len(read_journal(laboratory.run(SWEEP) and laboratory.folder.journal))
+    whole = told(laboratory.run(more))
+    for kept in range(before, len(read_journal(laboratory.folder.journal)) + 1):
+        other = Laboratory(tmp_path / f"cut-{kept}")
+        other.run(SWEEP)
+        other.run(more)
+        other.keep(kept)
+        conductor = other.run(more)
+        assert told(conductor) == whole, f"cut after {kept} records"
+        assert all(set(trial.replicates) == {0, 1, 2, 3} for trial in conductor.trials.values())
+
+
+def test_what_repeats_a_trial_is_told_after_it(laboratory: Laboratory) -> None:
+    text = SEARCH.replace("training.learning_rate: {low: 0.01, high: 0.5, log: true}", "activation: [relu]")
+    laboratory.run(text, TableExecutor(slots=4))
+    order = [r.fields for r in read_journal(laboratory.folder.journal) if r.kind == "told"]
+    ended: set[int] = set()
+    for fields in order:
+        assert fields["repeated_of"] is None or fields["repeated_of"] in ended
+        ended.add(fields["trial"])
+    assert any(fields["repeated_of"] is not None for fields in order)

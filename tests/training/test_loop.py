@@ -103,7 +103,7 @@ def test_a_loss_that_is_not_a_number_is_a_failure():
     )
 
     assert reports == []
-    assert (result.outcome, result.reason, result.epochs) == ("failed", "not a number in epoch 0", 0)
+    assert (result.outcome, result.reason, result.epochs) == ("failed", "not a number in epoch 1", 0)
     assert result.metrics == {}
 
 

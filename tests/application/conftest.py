@@ -1,0 +1,83 @@
+"""Studies that were really run, once for all tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from archsearch.journal import RunFolder, StudyHistory
+from tests.command_line import Answer, call
+
+# One of each outcome: of the six networks dense-13 is too large, learning rate 1e30 ends in NaN, and the
+# pruner stops whatever is behind the best.
+SEARCH = """
+name: searched
+data: {name: digits, train_limit: 256}
+architecture: {width: 4}
+search:
+  block: [plain, residual, dense]
+  depth: [8, 14]
+  training.learning_rate: [0.1, 1.0e+30]
+trials: 12
+seeds: 2
+sampler: grid
+pruner: {name: percentile, percentile: 0.0, n_startup_trials: 1}
+constraints: {parameters: {max: 12_000}}
+training: {epochs: 2, batch_size: 64}
+execution: {executor: inline}
+"""
+
+SWEEP = """
+name: swept
+data: {name: digits, train_limit: 256}
+architecture: {width: 4}
+sweep: {block: [plain, dense], depth: [8, 14]}
+include: [resnet20]
+seeds: 2
+objectives: {val_error: minimize}
+training: {epochs: 1, batch_size: 64}
+execution: {executor: local, workers: 2}
+"""
+
+
+@dataclass(frozen=True)
+class RunStudy:
+    """A study that was run with ``run STUDY --json``."""
+
+    folder: Path
+    name: str
+    answer: Answer
+
+    @property
+    def run_folder(self) -> RunFolder:
+        return RunFolder(self.folder / "runs" / self.name)
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.folder / 'mlflow.db'}"
+
+    def call(self, *arguments: object) -> Answer:
+        return call(*arguments, cwd=self.folder)
+
+    def history(self) -> StudyHistory:
+        return self.run_folder.history()
+
+
+def run_study_in(folder: Path, text: str) -> RunStudy:
+    name = text.split()[1]
+    (folder / f"{name}.yaml").write_text(text)
+    return RunStudy(folder, name, call("run", f"{name}.yaml", "--json", cwd=folder))
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> RunStudy:
+    """A search in this process, and its confirmation."""
+    return run_study_in(tmp_path_factory.mktemp("searched"), SEARCH)
+
+
+@pytest.fixture(scope="session")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> RunStudy:
+    """A sweep in worker processes."""
+    return run_study_in(tmp_path_factory.mktemp("swept"), SWEEP)
