@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tempfile
@@ -60,7 +61,7 @@ class ExportedNetwork:
 
 
 def write_export(network: ExportedNetwork, card: str, output: Path) -> None:
-    """Write the folder, whole or not at all; an older export in its place is replaced.
+    """Write the folder, whole or not at all; an older export in its place is replaced whole.
 
     Args:
         network: What is exported.
@@ -70,9 +71,9 @@ def write_export(network: ExportedNetwork, card: str, output: Path) -> None:
     Raises:
         ExportError: Something else is in its place, or the place cannot be written.
     """
-    if output.exists() and not _is_export(output):
+    if output.exists() and not _is_export(output) and not _is_empty(output):
         raise ExportError(
-            "must be a new folder or an earlier export",
+            "must be a new or empty folder or an earlier export",
             path="--output",
             got=str(output),
             fix="Choose another folder.",
@@ -96,15 +97,18 @@ def load_export(folder: str | Path) -> nn.Module:
     The network takes normalised images: see ``normalization`` in architecture.yaml.
 
     Raises:
-        ExportError: A file is missing or altered, or the folder is of a later version.
+        ExportError: A file is missing or altered, the folder is of another version, or a package that its
+            block needs is not installed.
     """
     folder = Path(folder)
     for name in ("architecture.yaml", "model.safetensors"):
         if not (folder / name).is_file():
             raise ExportError(f"must hold {name}", path=str(folder), fix="Export the network again.")
     described = _read_description(folder / "architecture.yaml")
-    load_plugins(tuple(described.get("plugins", ())))
+    if described.get("weights_sha256") != _checksum(folder / "model.safetensors"):
+        raise _altered(folder / "model.safetensors", "its checksum is another than architecture.yaml says")
     try:
+        load_plugins(tuple(described.get("plugins", ())))
         architecture = resolve_architecture(described["architecture"])
         shape = tuple(int(size) for size in described["input_shape"])
         with torch.random.fork_rng(devices=[]):
@@ -118,7 +122,8 @@ def load_export(folder: str | Path) -> nn.Module:
     except (KeyError, TypeError, ValueError) as error:
         raise _altered(folder / "architecture.yaml", f"{type(error).__name__}: {error}") from error
     except InputError as error:
-        raise error.at(where=str(folder / "architecture.yaml")) from error
+        where = str(folder / "architecture.yaml")
+        raise ExportError(error.rule, path=error.path, got=error.got, fix=error.fix, where=where) from error
     return network.eval()
 
 
@@ -126,7 +131,18 @@ def _is_export(folder: Path) -> bool:
     return folder.is_dir() and all((folder / name).is_file() for name in _FILES)
 
 
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _write_files(network: ExportedNetwork, card: str, folder: Path) -> None:
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.weights.items()}
+    save_file(weights, folder / "model.safetensors", metadata={"architecture_id": network.architecture.id})
     described = {
         "format": FORMAT,
         "architecture": network.architecture.to_mapping(),
@@ -135,12 +151,11 @@ def _write_files(network: ExportedNetwork, card: str, folder: Path) -> None:
         "classes": list(network.class_names),
         "normalization": {"mean": list(network.mean), "std": list(network.std)},
         "plugins": list(network.plugins),
+        "weights_sha256": _checksum(folder / "model.safetensors"),
     }
     text = io.StringIO()
     YAML(typ="safe", pure=True).dump(described, text)
     (folder / "architecture.yaml").write_text(text.getvalue(), encoding="utf-8")
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.weights.items()}
-    save_file(weights, folder / "model.safetensors", metadata={"architecture_id": network.architecture.id})
     metrics = json.dumps(network.metrics, indent=2, allow_nan=False)
     (folder / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
     (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
