@@ -11,6 +11,7 @@
     │   └── ExportError           an exported folder: incomplete, altered, of another version
     ├── JournalError              a journal is damaged elsewhere than in its last line
     ├── ExecutionError            workers cannot be started
+    ├── PackingError              networks cannot be trained as one
     └── TrackingError             MLflow cannot be reached or refuses
 """
 
@@ -90,6 +91,10 @@ class ExportError(InputError):
 
 class JournalError(ArchsearchError):
     """A journal that is damaged elsewhere than in its last line."""
+
+
+class PackingError(ArchsearchError):
+    """Networks cannot be trained as one; each can alone."""
 
 
 class ExecutionError(ArchsearchError):
