@@ -10,7 +10,7 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import nn
 
-from archsearch.architecture import load_plugins, natural_input, published_architecture, resolve_architecture
+from archsearch.architecture import natural_input, published_architecture, resolve_architecture
 from archsearch.data import load_dataset, load_source_plugins
 from archsearch.errors import InputError, RunFolderError
 from archsearch.export import ExportedNetwork, load_export, write_export
@@ -19,6 +19,7 @@ from archsearch.journal import RunFolder, StudyHistory, TrialHistory
 from archsearch.models import build_network
 from archsearch.search.ranking import rank, reported_trials
 from archsearch.statistics.descriptive import mean_and_std
+from archsearch.study import parse_study
 from archsearch.study.settings import DataSettings
 
 
@@ -44,8 +45,8 @@ def export_trial(
     history = folder.history()
     chosen = _choose(history, trial)
     seed, weights = _best_replicate(folder, chosen)
-    plugins = tuple(history.header["identity"].get("plugins", ()))
-    load_plugins(plugins)
+    # Reading the study again loads the blocks of its plugins.
+    plugins = parse_study(folder.study.read_text(encoding="utf-8"), str(folder.study)).plugins
     load_source_plugins(plugins)
     dataset = load_dataset(DataSettings.model_validate_json(json.dumps(dict(chosen.data))))
     network = ExportedNetwork(

@@ -10,7 +10,7 @@ from typing import Any
 from archsearch.application.preparing import prepare_data
 from archsearch.application.sampling import sample_values
 from archsearch.data import load_dataset
-from archsearch.execution import count_threads, count_workers, find_devices
+from archsearch.execution import choose_devices, choose_threads, count_workers, find_devices
 from archsearch.search.candidates import Candidate, examine, examine_baseline, say_bound
 from archsearch.study import StudyConfig, sample_search
 from archsearch.study.cells import RANGE_SAMPLES
@@ -138,7 +138,7 @@ def plan_study(study: StudyConfig) -> Plan:
     candidates += [examine_baseline(study, name) for name in study.include]
     feasible = {_key(c): c for c in candidates if not c.reason}
     infeasible = Counter(o for c in candidates if c.reason for o in _obstacles(study, c))
-    workers = count_workers(study.execution, find_devices(study.execution.device))
+    workers = count_workers(study.execution, choose_devices(study.execution))
     speed, measured = _measure_speed(study, list(feasible.values()))
     networks = tuple(sorted((_network(c, speed) for c in feasible.values()), key=lambda n: (n.macs, n.name)))
     trials, replicates = _count(study)
@@ -224,12 +224,17 @@ def _measure_speed(study: StudyConfig, candidates: list[Candidate]) -> tuple[flo
     spec, cost = median.spec, median.cost
     assert spec is not None
     assert cost is not None
-    devices = find_devices(study.execution.device)
-    threads = count_threads(count_workers(study.execution, devices))
+    devices = choose_devices(study.execution)
+    threads = choose_threads(study.execution, devices)
+    where = ""
+    if devices.kind == "cuda" and find_devices("auto").kind != "cuda":
+        # A cluster's devices, which a plan does not ask for.
+        devices = find_devices("auto")
+        where = f" on this machine's {devices.kind}, not on the cluster"
     dataset = load_dataset(spec.data)
     compute = choose_compute(
         [spec.architecture], spec.training, dataset, device=devices.kind, threads=threads
     )
     images, seconds = measure_step(spec.architecture, spec.training, dataset, compute)
-    said = f"Measured: {spec.architecture.name}, {images} images in {seconds * 1000:.1f} ms a step."
+    said = f"Measured{where}: {spec.architecture.name}, {images} images in {seconds * 1000:.1f} ms a step."
     return cost.macs * images / seconds, said

@@ -19,7 +19,7 @@ from archsearch.application.preparing import prepare_data
 from archsearch.application.sampling import sample_architectures
 from archsearch.data import Dataset
 from archsearch.errors import RunFolderError
-from archsearch.execution import Devices, Executor, build_executor, count_threads, count_workers, find_devices
+from archsearch.execution import Devices, build_executor, choose_devices, choose_threads
 from archsearch.journal import Journal, Record, RunFolder, RunFolderLock, StudyHistory, TrialHistory
 from archsearch.search.conductor import Conductor, Workplace
 from archsearch.search.ranking import finished_trials, pareto_front, rank, reported_trials
@@ -103,7 +103,7 @@ def run_study(
         RunFolderError: The run folder is read-only, in use, or another study's.
     """
     dataset = prepare_data(study)
-    devices = find_devices(study.execution.device)
+    devices = choose_devices(study.execution)
     folder = RunFolder.of(study.name, runs_folder)
     with ExitStack() as stack:
         stack.enter_context(RunFolderLock(folder.path))
@@ -113,31 +113,28 @@ def run_study(
         _open_study(study, journal, folder, dataset)
         executor = build_executor(study.execution, devices=devices)
         compute = _compute(study, journal, dataset, devices, say)
-        conductor = Conductor(study, journal, Workplace(executor, compute, folder), listen=listen)
+        workplace = Workplace(executor, compute, folder)
+        conductor = Conductor(study, journal, workplace, listen=listen)
         uri = resolve_uri(study.tracking.uri) if study.tracking.enabled else ""
         work_left = conductor.take_up()
         mirror = stack.enter_context(MirrorProcess(folder.path, uri, on_message=say)) if uri else None
         reason = conductor.history.finished or ""
         if work_left or not reason:
-            conductor.record("session", **_session(study, executor.slots, compute))
-            reason = _train(conductor, stack, executor, study.objectives, work_left=work_left)
+            reason = _train(study, conductor, workplace, stack, work_left=work_left)
         mirrored = mirror.close() if mirror else None
         return Outcome(study, folder, conductor.history, reason, hide_passwords(uri), mirrored)
 
 
 def _train(
-    conductor: Conductor,
-    stack: ExitStack,
-    executor: Executor,
-    objectives: Mapping[str, str],
-    *,
-    work_left: bool,
+    study: StudyConfig, conductor: Conductor, workplace: Workplace, stack: ExitStack, *, work_left: bool
 ) -> str:
     try:
         if work_left:
-            stack.enter_context(executor)
+            stack.enter_context(workplace.executor)
+        # Only now: a cluster must be asked how many trials it takes at a time.
+        conductor.record("session", **_session(study, workplace))
         reason = conductor.run()
-        _test(conductor, objectives)
+        _test(conductor, study.objectives)
     except KeyboardInterrupt:
         conductor.record("interrupted", reason="stopped from the keyboard")
         raise
@@ -220,20 +217,20 @@ def _compute(
         study.space.fixed_settings()[0],
         dataset,
         device=devices.kind,
-        threads=count_threads(count_workers(study.execution, devices)),
+        threads=choose_threads(study.execution, devices),
     )
     journal.append("compute", **asdict(compute))
     say(f"Arithmetic: {compute.reason}")
     return compute
 
 
-def _session(study: StudyConfig, slots: int, compute: Compute) -> dict[str, Any]:
+def _session(study: StudyConfig, workplace: Workplace) -> dict[str, Any]:
     return {
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "executor": study.execution.executor,
-        "slots": slots,
-        "device": compute.device,
+        "slots": workplace.executor.slots,
+        "device": workplace.compute.device,
         "clock": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import io
 import json
 import tempfile
@@ -108,7 +109,7 @@ def load_export(folder: str | Path) -> nn.Module:
     if described.get("weights_sha256") != _checksum(folder / "model.safetensors"):
         raise _altered(folder / "model.safetensors", "its checksum is another than architecture.yaml says")
     try:
-        load_plugins(tuple(described.get("plugins", ())))
+        _load_packages(tuple(described["plugins"]))
         architecture = resolve_architecture(described["architecture"])
         shape = tuple(int(size) for size in described["input_shape"])
         with torch.random.fork_rng(devices=[]):
@@ -125,6 +126,16 @@ def load_export(folder: str | Path) -> nn.Module:
         where = str(folder / "architecture.yaml")
         raise ExportError(error.rule, path=error.path, got=error.got, fix=error.fix, where=where) from error
     return network.eval()
+
+
+def _load_packages(packages: tuple[str, ...]) -> None:
+    for package in packages:
+        try:
+            importlib.metadata.distribution(package)
+        except importlib.metadata.PackageNotFoundError as error:
+            rule = f"needs the package {package}, which is not installed"
+            raise ExportError(rule, path="plugins", fix="Install it, then load the network again.") from error
+    load_plugins(packages)
 
 
 def _is_export(folder: Path) -> bool:

@@ -58,6 +58,10 @@ class RunStudy:
     def uri(self) -> str:
         return f"sqlite:///{self.folder / 'mlflow.db'}"
 
+    @property
+    def uid(self) -> str:
+        return self.history().header["uid"]
+
     def call(self, *arguments: object) -> Answer:
         return call(*arguments, cwd=self.folder)
 

@@ -10,6 +10,7 @@ import pytest
 from archsearch.architecture import resolve_architecture
 from archsearch.journal import read_journal
 from tests.application.conftest import SEARCH, RunStudy
+from tests.tracking.store_content import read_content
 
 KINDS = ("searched", "swept")
 
@@ -108,18 +109,20 @@ def test_the_test_set_is_read_for_what_is_reported_and_nothing_else(
     assert tested(swept) == {(phase, seed) for phase in ("include", "sweep") for seed in (0, 1)}
 
 
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
 def test_a_second_run_trains_nothing_and_changes_nothing(searched: RunStudy) -> None:
-    before = files(searched.run_folder.path)
+    before, rows = files(searched.run_folder.path), read_content(searched.uri, searched.uid)
 
     again = searched.call("run", "searched.yaml", "--json")
 
     assert again.json == searched.answer.json
     assert "trial" not in again.err
+    assert read_content(searched.uri, searched.uid) == rows
     assert files(searched.run_folder.path) == before
 
 
 def test_what_is_printed_ends_with_the_confirmed_and_below_them_the_searched(searched: RunStudy) -> None:
-    answer = searched.call("run", "searched.yaml")
+    answer = searched.call("run", "searched.yaml", "--runs-dir", searched.folder / "runs")
     trials = searched.history().trials
     search = [t for t in trials.values() if t.phase == "search" and t.outcome == "complete"]
     search.sort(key=lambda trial: -trial.objective_values[0])
@@ -132,7 +135,8 @@ def test_what_is_printed_ends_with_the_confirmed_and_below_them_the_searched(sea
     assert [int(line.split()[1]) for line in shown] == [trial.number for trial in search]
     assert f"{search[0].objective_values[0]:.2%}" in shown[0]
     assert "Trials: 4 complete, 5 failed, 2 infeasible, 2 pruned." in found
-    assert "Export:      archsearch export searched --output exported/searched" in found
+    option = f"--runs-dir {searched.folder / 'runs'}"
+    assert f"Export:      archsearch export searched --output exported/searched {option}" in found
     assert "\x1b" not in answer.out
 
 
@@ -146,9 +150,3 @@ def test_another_study_of_the_same_name_is_refused_and_touches_nothing(searched:
     assert "training.epochs" in answer.err
     assert "new name" in answer.err
     assert files(searched.run_folder.path) == before
-
-
-def test_a_run_folder_elsewhere_is_named_in_what_to_do_next(searched: RunStudy) -> None:
-    answer = searched.call("run", "searched.yaml", "--runs-dir", searched.folder / "runs")
-
-    assert f"archsearch report searched --runs-dir {searched.folder / 'runs'}" in answer.out
