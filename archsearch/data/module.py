@@ -7,6 +7,7 @@ operations make a batch, and a DataLoader's workers would only copy.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 
 import numpy as np
 import pytorch_lightning as pl
@@ -89,6 +90,12 @@ class TrainingBatches:
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, counted from 0, that the next iteration gives."""
         self._epoch = epoch
+
+    def seeded(self, seed: int) -> TrainingBatches:
+        """Return batches of the same images in the order and augmentation of another seed."""
+        other = copy(self)
+        other._seed = seed
+        return other
 
     def __iter__(self) -> Iterator[Batch]:
         device = self._split.labels.device

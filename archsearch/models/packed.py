@@ -75,6 +75,8 @@ def pack_networks(networks: Sequence[nn.Module]) -> PackedNetwork:
             target.register_parameter(name, nn.Parameter(together))
         else:
             target.register_buffer(name, together)
+    # the state of optimizers goes by this order
+    assert [name for name, _ in packed.named_parameters()] == [name for name, _ in first.named_parameters()]
     return PackedNetwork(packed, place)
 
 
@@ -132,7 +134,8 @@ def _widen_convolution(module: nn.Conv2d, place: Place) -> Any:
     wide.groups *= place.count
     wide.in_channels *= place.count
     wide.out_channels *= place.count
-    wide.register_parameter("bias", None)
+    for name in ("weight", "bias"):
+        wide.register_parameter(name, None)
     return wide
 
 

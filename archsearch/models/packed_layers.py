@@ -44,7 +44,8 @@ class PackedLinear(nn.Module):
     def __init__(self, place: Place) -> None:
         super().__init__()
         self.place = place
-        self.register_parameter("bias", None)
+        for name in ("weight", "bias"):
+            self.register_parameter(name, None)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``[N, K*outputs]`` of ``[N, K*inputs]``."""

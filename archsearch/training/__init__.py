@@ -1,4 +1,4 @@
-"""Training one replicate: from a job to reports after each epoch and a result, whatever comes of it.
+"""Training replicates: from a job to reports after each epoch and a result, whatever comes of it.
 
 Lightning takes seconds to import, and only those who train need it: what else they want of this package they
 import from its modules.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from archsearch.training.values import Compute, EpochReport, Job, Outcome, Result
+from archsearch.training.values import Compute, EpochReport, Job, Outcome, Pack, Result
 
-__all__ = ["Compute", "EpochReport", "Job", "Outcome", "Result", "train"]
+__all__ = ["Compute", "EpochReport", "Job", "Outcome", "Pack", "Result", "train"]
 
 
-def train(job: Job) -> Generator[EpochReport, bool | None, Result]:
-    """Train one replicate; see `archsearch.training.loop.train`."""
+def train(work: Job | Pack) -> Generator[EpochReport | Result, bool | None, Result]:
+    """Train one replicate, or several packed; see `archsearch.training.loop.train`."""
     from archsearch.training.loop import train as train_with_lightning
 
-    return train_with_lightning(job)
+    return train_with_lightning(work)

@@ -72,8 +72,16 @@ def evaluate_split(fabric: Fabric, module: Classifier, batches: EvaluationBatche
 
 def mean_loss(losses: list[Tensor], sizes: list[int]) -> float:
     """Return the mean over images of the mean losses of batches of these sizes; reads the device once."""
-    weights = torch.tensor(sizes, dtype=torch.float64)
-    return float((torch.stack(losses).double().cpu() * weights).sum() / weights.sum())
+    (loss,) = mean_losses(losses, sizes)
+    return loss
+
+
+def mean_losses(losses: list[Tensor], sizes: list[int]) -> list[float]:
+    """Do the same where each batch has the losses of several networks, ``[K]``; returns K means."""
+    weights = torch.tensor(sizes, dtype=torch.float64)[:, None]
+    rows = torch.stack(losses).double().cpu().view(len(sizes), -1)
+    means: list[float] = ((rows * weights).sum(0) / weights.sum()).tolist()
+    return means
 
 
 def count_accuracy(predictions: Tensor, labels: Tensor) -> float:
@@ -103,7 +111,9 @@ def evaluate_test(job: Job, weights_path: str) -> dict[str, float]:
     network = load_network(
         job.architecture, dataset.input_shape, dataset.num_classes, weights_path=weights_path
     )
-    fabric = build_fabric(job.compute.device, job.compute.precision)
+    # The GPUs that trained it may be those of a cluster.
+    device = "cpu" if job.compute.device == "cuda" and not torch.cuda.is_available() else job.compute.device
+    fabric = build_fabric(device, job.compute.precision)
     module = Classifier(network, job.training, steps_per_epoch=1, channels_last=job.compute.channels_last)
     module.to(fabric.device)
     data = ImageDataModule(dataset, job.training, job.seed, fabric.device)

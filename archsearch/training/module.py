@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -63,6 +64,15 @@ class Classifier(pl.LightningModule):
         images, labels = batch
         logits = self(images)
         return {"loss": F.cross_entropy(logits, labels), "logits": logits}
+
+    def seed_draws(self, seeds: Sequence[int]) -> None:
+        """Seed what the network draws in training, of dropout and drop_path; one seed for one network."""
+        (seed,) = seeds
+        torch.manual_seed(seed)
+
+    def limit_gradients(self, max_norm: float) -> None:
+        """Scale all gradients down to a norm of at most this."""
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), max_norm)
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer and the schedule, which moves at every step.

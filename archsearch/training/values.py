@@ -1,7 +1,7 @@
 """What goes into a training and what comes out of it, as plain values that travel between processes.
 
-A `Job` holds everything that is needed to train one replicate, and nothing else. An `EpochReport` goes up
-after each epoch; the `Result` ends the replicate.
+A `Job` holds everything that is needed to train one replicate, and nothing else; a `Pack` holds several that
+are trained as one network. An `EpochReport` goes up after each epoch; the `Result` ends the replicate.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from archsearch.study.settings import DataSettings, TrainingSettings
 
 Outcome = Literal["complete", "stopped", "failed", "lost"]
 
+Replicate = tuple[int, int]
+"""Number of the trial, and seed."""
+
 
 @dataclass(frozen=True)
 class Compute:
@@ -25,6 +28,7 @@ class Compute:
         threads: Threads of one worker on a CPU.
         device: ``cpu``, ``cuda`` or ``mps``.
         reason: Why these were chosen, one sentence.
+        pack: Replicates of a trial that are trained as one network, at most; 1 trains each alone.
     """
 
     precision: Literal["32", "bf16"] = "32"
@@ -32,6 +36,8 @@ class Compute:
     threads: int = 1
     device: Literal["cpu", "cuda", "mps"] = "cpu"
     reason: str = ""
+    # journals written before there were packs lack it
+    pack: int = 1
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,32 @@ class Job:
     weights_path: str | None = None
     plugins: tuple[str, ...] = ()
 
+    @property
+    def replicate(self) -> Replicate:
+        """Trial and seed."""
+        return (self.trial, self.seed)
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Jobs that differ in their seed and in where they save alone, to be trained as one network."""
+
+    jobs: tuple[Job, ...]
+
+    @property
+    def replicates(self) -> tuple[Replicate, ...]:
+        """Trial and seed of each."""
+        return tuple(job.replicate for job in self.jobs)
+
+    def without(self, replicate: Replicate) -> Pack:
+        """Leave one out."""
+        return Pack(tuple(job for job in self.jobs if job.replicate != replicate))
+
+
+def as_pack(work: Job | Pack) -> Pack:
+    """See a single job as a pack of one."""
+    return work if isinstance(work, Pack) else Pack((work,))
+
 
 @dataclass(frozen=True)
 class EpochReport:
@@ -65,6 +97,11 @@ class EpochReport:
     seed: int
     epoch: int
     metrics: dict[str, float]
+
+    @property
+    def replicate(self) -> Replicate:
+        """Trial and seed."""
+        return (self.trial, self.seed)
 
 
 @dataclass(frozen=True)
@@ -76,7 +113,9 @@ class Result:
             see `reason`); ``lost`` with its worker, to be tried again.
         reason: Why, where the outcome is not ``complete``.
         epochs: Epochs finished.
-        metrics: Measures at the end; empty where it did not come to that.
+        metrics: Measures at the end; empty where it did not come to that. Where ``packed_replicates`` were
+            trained as one network, `train_time_s` and `peak_memory_mib` are an equal share of the pack's.
+        note: What else is worth knowing: why a pack was trained one by one.
     """
 
     trial: int
@@ -85,3 +124,9 @@ class Result:
     reason: str
     epochs: int
     metrics: dict[str, float]
+    note: str = ""
+
+    @property
+    def replicate(self) -> Replicate:
+        """Trial and seed."""
+        return (self.trial, self.seed)

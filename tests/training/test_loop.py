@@ -15,7 +15,7 @@ from archsearch.data import load_dataset
 from archsearch.data.module import ImageDataModule
 from archsearch.errors import DataError, RunFolderError
 from archsearch.models import build_network
-from archsearch.training import Compute, loop
+from archsearch.training import Compute, group, loop
 from archsearch.training.evaluation import evaluate_test, load_network
 from tests.training.conftest import figures, run_job, small_job
 
@@ -112,7 +112,7 @@ def test_an_error_is_a_failure_with_its_place(monkeypatch):
         def forward(self, images):
             raise ZeroDivisionError("no such luck")
 
-    monkeypatch.setattr(loop, "build_network", lambda *_: Broken(2, 2))
+    monkeypatch.setattr(group, "build_network", lambda *_: Broken(2, 2))
 
     _, result = run_job(small_job())
 
@@ -267,7 +267,7 @@ def test_a_finished_training_lets_its_network_go(monkeypatch):
         built.append(weakref.ref(network))
         return network
 
-    monkeypatch.setattr(loop, "build_network", recording_build)
+    monkeypatch.setattr(group, "build_network", recording_build)
     run_job(small_job())
     gc.collect()
 

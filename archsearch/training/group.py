@@ -1,0 +1,192 @@
+"""Replicates in training together: their networks, batches, optimizer, clocks and memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from archsearch.architecture import load_plugins
+from archsearch.data import Dataset, load_dataset, load_source_plugins
+from archsearch.data.module import ImageDataModule, TrainingBatches, mix_seed
+from archsearch.models import build_network
+from archsearch.training.evaluation import build_fabric, count_accuracy, evaluate_split, mean_losses
+from archsearch.training.measures import (
+    build_metrics,
+    compute_metrics,
+    load_metric_plugins,
+    measure_latency,
+)
+from archsearch.training.memory import MemoryMeter
+from archsearch.training.module import Classifier
+from archsearch.training.packing import PackedClassifier, put_side_by_side, select_state
+from archsearch.training.values import Job
+from archsearch.training.weights import save_weights
+
+# Apart from the stream of the same seed and epoch that orders and augments the images.
+_NETWORK_STREAM = 1
+
+
+@dataclass
+class _Clock:
+    """Seconds and images of the training passes; validation is left out."""
+
+    seconds: float = 0.0
+    images: int = 0
+
+    def add(self, seconds: float, images: int) -> float:
+        self.seconds += seconds
+        self.images += images
+        return images / seconds
+
+
+@dataclass(eq=False)
+class _Replicate:
+    """What each replicate has for itself, packed or alone."""
+
+    job: Job
+    module: Classifier
+    batches: TrainingBatches
+    clock: _Clock = field(default_factory=_Clock)
+    last: dict[str, float] = field(default_factory=dict)
+
+
+class Group:
+    """The replicates that are trained together: one, or several packed into one network.
+
+    Args:
+        jobs: They differ in their seed, and in where they save.
+
+    Raises:
+        PackingError: There are several, and their network cannot be packed.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        first = jobs[0]
+        torch.set_num_threads(first.compute.threads)
+        # Only then: looking through all installed packages takes milliseconds.
+        if first.plugins:
+            load_plugins(first.plugins)
+            load_source_plugins(first.plugins)
+            load_metric_plugins(first.plugins)
+        self.settings = first.training
+        self.measures = first.measures
+        self.fabric = build_fabric(first.compute.device, first.compute.precision)
+        dataset = load_dataset(first.data)
+        self.metrics = build_metrics(first.measures, dataset.num_classes)
+        self.data = ImageDataModule(dataset, first.training, first.seed, self.fabric.device)
+        self.size = len(jobs)
+        self.memory = MemoryMeter(self.fabric.device)
+        self.replicates = [self._build(job, dataset) for job in jobs]
+        self._assemble()
+
+    def _build(self, job: Job, dataset: Dataset) -> _Replicate:
+        self.fabric.seed_everything(job.seed, verbose=False)
+        network = build_network(job.architecture, dataset.input_shape, dataset.num_classes)
+        batches = self.data.train_dataloader().seeded(job.seed)
+        module = Classifier(
+            network,
+            job.training,
+            steps_per_epoch=len(batches),
+            channels_last=job.compute.channels_last,
+        )
+        return _Replicate(job, module.to(self.fabric.device), batches)
+
+    def _assemble(self) -> None:
+        modules = [replicate.module for replicate in self.replicates]
+        self.module = modules[0] if len(modules) == 1 else PackedClassifier(modules)
+        configured = self.module.configure_optimizers()
+        self.scheduler = configured["lr_scheduler"]["scheduler"]
+        self.optimizer = configured["optimizer"]
+
+    def keep(self, jobs: Sequence[Job]) -> None:
+        """Go on with some of the replicates; the others have ended."""
+        kept = [i for i, replicate in enumerate(self.replicates) if replicate.job in jobs]
+        if not kept or len(kept) == len(self.replicates):
+            return
+        optimizer = select_state(self.optimizer.state_dict(), kept, of=len(self.replicates))
+        scheduler = self.scheduler.state_dict()
+        self.replicates = [self.replicates[index] for index in kept]
+        self._assemble()
+        self.optimizer.load_state_dict(optimizer)
+        self.scheduler.load_state_dict(scheduler)
+
+    def train_epoch(self, epoch: int) -> list[tuple[Job, dict[str, float]]]:
+        """Train one epoch and validate; returns the epoch's metrics of each replicate."""
+        seeds = [mix_seed(replicate.job.seed, epoch, _NETWORK_STREAM) for replicate in self.replicates]
+        self.module.seed_draws(seeds)
+        for replicate in self.replicates:
+            replicate.batches.set_epoch(epoch)
+        loaders = [iter(replicate.batches) for replicate in self.replicates]
+        losses, predictions, labels = [], [], []
+        self.module.train()
+        start = time.perf_counter()
+        for number, batch in enumerate(loaders[0] if len(loaders) == 1 else put_side_by_side(loaders)):
+            with self.fabric.autocast():
+                step = self.module.training_step(batch, number)
+            self.fabric.backward(step["loss"])
+            if self.settings.gradient_clip:
+                self.module.limit_gradients(self.settings.gradient_clip)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            self.scheduler.step()
+            losses.append(step.get("losses", step["loss"]).detach())
+            predictions.append(step["predictions"])
+            labels.append(batch[1])
+        # Reading the loss waits for the device, so the clock stops after it.
+        train_losses = mean_losses(losses, [len(batch) for batch in labels])
+        seconds = (time.perf_counter() - start) / len(self.replicates)
+        columns = zip(
+            self.replicates,
+            train_losses,
+            torch.cat(predictions).view(-1, len(seeds)).unbind(1),
+            torch.cat(labels).view(-1, len(seeds)).unbind(1),
+            strict=True,
+        )
+        rows = []
+        for replicate, train_loss, predicted, true in columns:
+            metrics = {"train_loss": train_loss, "train_accuracy": count_accuracy(predicted, true)}
+            images_per_s = replicate.clock.add(seconds, len(true))
+            metrics |= {**self._validate(replicate), "images_per_s": images_per_s}
+            rows.append((replicate.job, metrics))
+        self.memory.sample()
+        return rows
+
+    def _validate(self, replicate: _Replicate) -> dict[str, float]:
+        found = evaluate_split(self.fabric, replicate.module, self.data.val_dataloader())
+        replicate.last = {
+            "val_loss": found.loss,
+            "val_accuracy": found.accuracy,
+            "val_error": found.error,
+            **compute_metrics(self.metrics, found.logits, found.labels),
+        }
+        return replicate.last
+
+    def summarize(self, job: Job) -> dict[str, float]:
+        """Return the last epoch's validation, and the replicate's share of what the training took so far."""
+        replicate = self._find(job)
+        metrics = {
+            **replicate.last,
+            "train_time_s": replicate.clock.seconds,
+            "images_per_s": replicate.clock.images / replicate.clock.seconds,
+            "peak_memory_mib": self.memory.peak_mib() / self.size,
+        }
+        return metrics if self.size == 1 else {**metrics, "packed_replicates": float(self.size)}
+
+    def finish(self, job: Job) -> dict[str, float]:
+        """Evaluate the trained network on its training images, measure what was asked, save the weights."""
+        metrics, module = self.summarize(job), self._find(job).module
+        found = evaluate_split(self.fabric, module, self.data.train_eval_dataloader())
+        metrics |= {"train_error": found.error, "train_loss_eval": found.loss}
+        if "latency_ms" in self.measures:
+            images, _ = next(iter(self.data.val_dataloader()))
+            with self.fabric.autocast():
+                metrics["latency_ms"] = measure_latency(module, images[:1])
+        if job.weights_path is not None:
+            save_weights(module.network, job.weights_path)
+        return metrics
+
+    def _find(self, job: Job) -> _Replicate:
+        return next(replicate for replicate in self.replicates if replicate.job == job)
