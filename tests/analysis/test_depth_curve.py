@@ -1,0 +1,111 @@
+"""Trials become curves: by their swept values, or, of a search, by their block."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+from archsearch.analysis import depth_curves
+from tests.analysis.trials import cell, trial
+
+TRAIN = {0: {"train_error": 0.1, "val_error": 0.2}, 1: {"train_error": 0.3, "val_error": 0.6}}
+
+
+def test_cells_that_differ_in_depth_alone_are_one_curve_the_shallowest_first() -> None:
+    trials = [
+        trial(number, depth, TRAIN, block=block, cell=cell(block, depth))
+        for number, (block, depth) in enumerate([("plain", 20), ("residual", 8), ("plain", 8)])
+    ]
+
+    curves = depth_curves(trials)
+
+    assert [(curve.label, curve.family, curve.joined) for curve in curves] == [
+        ("block=plain", "plain", True),
+        ("block=residual", "residual", True),
+    ]
+    assert [[point.depth for point in curve.points] for curve in curves] == [[8, 20], [8]]
+    assert [point.trial for point in curves[0].points] == [2, 0]
+
+
+def test_a_point_has_the_errors_of_each_seed_their_mean_and_deviation() -> None:
+    (curve,) = depth_curves([trial(0, 8, TRAIN, cell=cell("plain", 8))])
+    (point,) = curve.points
+
+    assert point.errors == {"train_error": (0.1, 0.3), "val_error": (0.2, 0.6)}
+    assert point.mean("val_error") == pytest.approx(statistics.mean([0.2, 0.6]))
+    assert point.std("val_error") == pytest.approx(statistics.stdev([0.2, 0.6]))
+    assert (point.parameters, point.macs) == (8000, 80)
+
+
+def test_one_seed_has_no_deviation_and_a_test_error_counts_where_it_was_read() -> None:
+    errors = {0: {"train_error": 0.1, "val_error": 0.2, "test_error": 0.25}}
+    (curve,) = depth_curves([trial(0, 8, errors, cell=cell("plain", 8))])
+    (point,) = curve.points
+
+    assert point.std("val_error") is None
+    assert point.errors["test_error"] == (0.25,)
+
+
+def test_other_swept_values_separate_curves() -> None:
+    swept = [("adam", 8), ("adam", 20), ("sgd", 8)]
+    trials = [
+        trial(number, depth, TRAIN, cell=cell("plain", depth, **{"training.optimizer": optimizer}))
+        for number, (optimizer, depth) in enumerate(swept)
+    ]
+
+    labels = [curve.label for curve in depth_curves(trials)]
+
+    assert len(labels) == 2
+    assert "adam" in labels[0]
+    assert "sgd" in labels[1]
+
+
+def test_a_sweep_of_searches_shows_each_cells_confirmation_alone() -> None:
+    searched = [trial(n, 8, TRAIN, phase="search", cell=cell("plain", 8)) for n in range(3)]
+    confirmed = trial(3, 8, TRAIN, phase="confirm", cell=cell("plain", 8))
+
+    (curve,) = depth_curves([*searched, confirmed])
+
+    assert [point.trial for point in curve.points] == [3]
+
+
+def test_a_search_shows_what_it_tried_unjoined_beside_what_was_confirmed() -> None:
+    trials = [
+        trial(0, 8, TRAIN, phase="search"),
+        trial(1, 8, TRAIN, phase="search", block="residual"),
+        trial(2, 20, TRAIN, phase="search"),
+        trial(3, 20, {}, phase="search", outcome="failed"),
+        trial(4, 8, TRAIN, phase="confirm"),
+    ]
+
+    curves = depth_curves(trials)
+
+    assert {curve.label: [point.trial for point in curve.points] for curve in curves} == {
+        "block=plain, tried by the search": [0, 2],
+        "block=residual, tried by the search": [1],
+        "block=plain, confirmed": [4],
+    }
+    assert not any(curve.joined for curve in curves)
+
+
+def test_each_baseline_stands_for_itself() -> None:
+    trials = [
+        trial(0, 20, TRAIN, phase="include", block="residual", name="resnet20"),
+        trial(1, 20, TRAIN, phase="include", name="plain20"),
+        trial(2, 20, TRAIN, cell=cell("plain", 20)),
+    ]
+
+    curves = depth_curves(trials)
+
+    assert [curve.label for curve in curves] == ["baseline resnet20", "baseline plain20", "block=plain"]
+    assert [curve.family for curve in curves] == ["residual", "plain", "plain"]
+
+
+@pytest.mark.parametrize("outcome", ["failed", "pruned", "infeasible"])
+def test_a_trial_without_a_value_is_no_point(outcome: str) -> None:
+    assert depth_curves([trial(0, 8, TRAIN, cell=cell("plain", 8), outcome=outcome)]) == []
+
+
+def test_no_trials_make_no_curves() -> None:
+    assert depth_curves([]) == []
