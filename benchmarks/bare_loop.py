@@ -1,0 +1,55 @@
+"""Stack (a): a plain PyTorch loop in one process, which is the least that these trainings can cost."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from benchmarks.tasks import Task, normalized_splits
+
+
+def run(task: Task) -> float:
+    """Train the sweep; returns the mean validation accuracy."""
+    dataset, splits = normalized_splits(task)
+    accuracies = []
+    for depth, seed in task.trainings():
+        torch.manual_seed(seed)
+        network = task.network(depth, dataset)
+        accuracies.append(_train(task, network, splits, seed))
+    return sum(accuracies) / len(accuracies)
+
+
+def _train(task: Task, network: nn.Module, splits: dict, seed: int) -> float:
+    images, labels = splits["train"]
+    steps = -(-len(labels) // task.batch_size)
+    optimizer = torch.optim.SGD(
+        network.parameters(), lr=task.learning_rate, momentum=0.9, weight_decay=1e-4, fused=True
+    )
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=task.learning_rate, total_steps=steps * task.epochs
+    )
+    accuracy = 0.0
+    for epoch in range(task.epochs):
+        network.train()
+        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed * 1000 + epoch))
+        for index in order.split(task.batch_size):
+            loss = functional.cross_entropy(network(images[index]), labels[index])
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            scheduler.step()
+        accuracy = _accuracy(network, *splits["val"])
+    # As archsearch does: the training error in evaluation mode, once.
+    _accuracy(network, images, labels)
+    return accuracy
+
+
+@torch.inference_mode()
+def _accuracy(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+    network.eval()
+    correct = sum(
+        (network(batch).argmax(1) == target).sum()
+        for batch, target in zip(images.split(256), labels.split(256), strict=True)
+    )
+    return float(correct) / len(labels)

@@ -1,0 +1,155 @@
+"""What a sweep costs beside its bare training loops, and beside the stack that people write by hand.
+
+    python -m benchmarks.overhead --output benchmarks/results/overhead.json
+    python -m benchmarks.overhead --tasks digits-resnet8-20 --stacks bare local hand_written --rounds 5
+
+Stacks: `bare` (a PyTorch loop in one process, one thread), `inline` (archsearch, this process, one thread, 32),
+`local` (archsearch, one worker a core, 32), `local_auto` (archsearch at its defaults), `hand_written` (Optuna on
+SQLite, Lightning Trainer and MLFlowLogger at their defaults), `ray_tune` (where ray is installed).
+
+Protocol. Every run is a fresh process. In each round all stacks run in turn on the same task (same networks, data,
+batch size, optimiser, schedule, epochs and seeds). Inside the clock is everything but imports: Optuna, MLflow on
+SQLite, the journal, the start of workers, evaluation, weights. Imports stand outside it, also those that the fork
+server of the workers makes and those of Ray's start; MLflow's database is created before. Given are median, least and
+largest seconds over the rounds, the ratio to `bare` and to `hand_written` round by round, and the mean validation
+accuracy. Run it on an idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.machine import summarize, write_result
+from benchmarks.tasks import TASKS, Task
+
+STACKS = ("bare", "inline", "local", "local_auto", "hand_written", "ray_tune")
+
+
+def prepare(stack: str, task: Task, folder: str) -> Callable[[], float]:
+    """Import and set up what stands outside the clock; returns what is timed, which gives the mean accuracy."""
+    import torch
+
+    if stack in ("bare", "inline"):
+        torch.set_num_threads(1)
+    if stack == "bare":
+        from benchmarks import bare_loop
+
+        return lambda: bare_loop.run(task)
+    _create_store(folder)
+    if stack == "hand_written":
+        from benchmarks import hand_written
+
+        return lambda: hand_written.run(task, folder)
+    if stack == "ray_tune":
+        import ray
+
+        from benchmarks import ray_tune
+
+        ray.init(num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False)
+        return lambda: ray_tune.run(task, folder)
+    return _prepare_archsearch(stack, task, folder)
+
+
+def _prepare_archsearch(stack: str, task: Task, folder: str) -> Callable[[], float]:
+    import archsearch.training.compute
+    import archsearch.training.loop  # noqa: F401 - an import, outside the clock
+    from archsearch.application.running import run_study
+    from archsearch.execution.launching import START_METHOD, prepare_context
+    from archsearch.study import load_study
+
+    if stack != "inline":
+        context = prepare_context(START_METHOD, ["archsearch.training.loop"])
+        # Ends when the fork server has imported what it preloads.
+        process = context.Process(target=os.getpid)
+        process.start()
+        process.join()
+    path = Path(folder) / "study.yaml"
+    path.write_text(
+        task.study(
+            executor="inline" if stack == "inline" else "local",
+            precision="auto" if stack == "local_auto" else "32",
+            mlflow=f"sqlite:///{folder}/mlflow.db",
+        ),
+        encoding="utf-8",
+    )
+
+    def run() -> float:
+        outcome = run_study(load_study(path), runs_folder=Path(folder) / "runs")
+        accuracies = [trial.metrics["val_accuracy"] for trial in outcome.history.trials.values()]
+        assert all(trial.outcome == "complete" for trial in outcome.history.trials.values())
+        return sum(accuracies) / len(accuracies)
+
+    return run
+
+
+def _create_store(folder: str) -> None:
+    import mlflow
+
+    mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
+
+
+def time_once(stack: str, task: str) -> dict[str, float]:
+    """Run one stack in a fresh process."""
+    command = [sys.executable, "-m", "benchmarks.overhead", "--once", stack, "--tasks", task]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{stack} on {task} failed:\n{done.stderr[-3000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _once(stack: str, task: Task) -> None:
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
+        run = prepare(stack, task, folder)
+        before = time.perf_counter()
+        accuracy = run()
+        seconds = time.perf_counter() - before
+    print(json.dumps({"seconds": seconds, "accuracy": accuracy}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tasks", nargs="+", choices=sorted(TASKS), default=sorted(TASKS))
+    parser.add_argument("--stacks", nargs="+", choices=STACKS, default=STACKS)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--once", choices=STACKS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.once:
+        _once(arguments.once, TASKS[arguments.tasks[0]])
+        return
+    results = []
+    for task in arguments.tasks:
+        rounds = [
+            {stack: time_once(stack, task) for stack in arguments.stacks} for _ in range(arguments.rounds)
+        ]
+        results += [_summary(task, stack, rounds) for stack in arguments.stacks]
+    write_result("overhead", {"rounds": arguments.rounds}, results, arguments.output)
+
+
+def _summary(task: str, stack: str, rounds: list[dict[str, dict[str, float]]]) -> dict:
+    summary = {
+        "task": task,
+        "stack": stack,
+        "seconds": summarize([one[stack]["seconds"] for one in rounds]),
+        "accuracy": summarize([one[stack]["accuracy"] for one in rounds]),
+    }
+    for reference in ("bare", "hand_written"):
+        if reference in rounds[0] and reference != stack:
+            ratios = [one[stack]["seconds"] / one[reference]["seconds"] for one in rounds]
+            summary[f"of_{reference}"] = summarize(ratios)
+    return summary
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The sweeps that every stack of the overhead benchmark trains, and the networks and images they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from archsearch.architecture import resolve_architecture
+from archsearch.data import Dataset, load_dataset
+from archsearch.models import build_network
+from archsearch.study.settings import DataSettings
+
+
+@dataclass(frozen=True)
+class Task:
+    """A sweep of residual networks over depths and seeds.
+
+    Attributes:
+        batch_size: Images a step.
+        learning_rate: Peak of a one-cycle schedule; SGD with momentum 0.9 and weight decay 1e-4.
+    """
+
+    name: str
+    data: DataSettings
+    depths: tuple[int, ...]
+    width: int
+    seeds: tuple[int, ...]
+    epochs: int
+    batch_size: int = 64
+    learning_rate: float = 0.1
+
+    def trainings(self) -> Iterator[tuple[int, int]]:
+        """Depth and seed of each training."""
+        for depth in self.depths:
+            for seed in self.seeds:
+                yield depth, seed
+
+    def network(self, depth: int, dataset: Dataset) -> nn.Module:
+        """A network with weights from torch's global generator."""
+        architecture = resolve_architecture({"depth": depth, "width": self.width})
+        return build_network(architecture, dataset.input_shape, dataset.num_classes)
+
+    def study(self, *, executor: str, precision: str, mlflow: str) -> str:
+        """The same sweep as an archsearch study."""
+        data = self.data.model_dump(mode="json", exclude_defaults=True)
+        return f"""
+name: {self.name}
+data: {{name: {self.data.name}, {", ".join(f"{k}: {v}" for k, v in data.items() if k != "name")}}}
+architecture: {{block: residual, width: {self.width}}}
+sweep: {{depth: {list(self.depths)}}}
+seeds: {list(self.seeds)}
+training: {{epochs: {self.epochs}, batch_size: {self.batch_size}, learning_rate: {self.learning_rate},
+           momentum: 0.9, weight_decay: 1.0e-4, schedule: one_cycle, precision: {precision}}}
+execution: {{executor: {executor}, device: cpu}}
+tracking: {{uri: '{mlflow}'}}
+"""
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task("digits-resnet8", DataSettings(name="digits"), (8,), 8, (0, 1, 2), epochs=10),
+        Task("digits-resnet8-20", DataSettings(name="digits"), (8, 20), 8, (0, 1, 2), epochs=10),
+        Task(
+            "images32-resnet20",
+            DataSettings(name="synthetic", samples=1200, image_size=32, channels=3, noise=2.0),
+            (20,),
+            16,
+            (0,),
+            epochs=2,
+        ),
+    )
+}
+
+
+def normalized_splits(task: Task) -> tuple[Dataset, dict[str, tuple[Tensor, Tensor]]]:
+    """The data set, and its splits as normalised float images with labels."""
+    dataset = load_dataset(task.data)
+    mean = torch.tensor(dataset.mean).view(1, -1, 1, 1)
+    std = torch.tensor(dataset.std).view(1, -1, 1, 1)
+    splits = {}
+    for name in ("train", "val"):
+        split = getattr(dataset, name)
+        scale = 255.0 if split.images.dtype == torch.uint8 else 1.0
+        splits[name] = ((split.images.float() / scale - mean) / std, split.labels)
+    return dataset, splits
