@@ -3,39 +3,79 @@
 from __future__ import annotations
 
 import traceback
+from collections import deque
+from collections.abc import Generator
 
 from archsearch.execution.protocol import Train
-from archsearch.training.values import EpochReport, Job, Result
+from archsearch.training.values import EpochReport, Job, Pack, Replicate, Result, as_pack
 
 
 class Course:
-    """Drives the generator of a training; an exception that escapes it is a result ``failed``."""
+    """Drives the generator of a training; an exception that escapes it fails what was under way.
 
-    def __init__(self, job: Job, train: Train) -> None:
-        self.job = job
-        self._generator = train(job)
-        self._begun = False
-        self._epochs = 0
+    Attributes:
+        turn: The replicate whose news came last, which a stop would now be asked of.
+    """
+
+    def __init__(self, work: Job | Pack, train: Train) -> None:
+        self._pack = as_pack(work)
+        self._train = train
+        self._generator: Generator[EpochReport | Result, bool | None, Result] | None = None
+        self._epochs: dict[Replicate, int] = dict.fromkeys(self._pack.replicates, 0)
+        self._reported = False
+        self._failure = ""
+        self.turn = self._pack.replicates[0]
+
+    @property
+    def ended(self) -> bool:
+        """Whether every replicate has its result."""
+        return not self._epochs
+
+    @property
+    def under_way(self) -> tuple[Replicate, ...]:
+        """The replicates that have no result yet."""
+        return tuple(self._epochs)
 
     def advance(self, stop: bool) -> EpochReport | Result:
-        """Train until the next report or the end; with `stop`, ask the training to end instead."""
-        if stop and not self._begun:
-            return stopped_before(self.job)
+        """Train until the next report or the end of a replicate; with `stop`, that of the one in turn."""
+        if self._generator is None and stop:
+            return self._take(stopped_before(self.turn))
+        if self._failure:
+            return self._fail()
         try:
-            event = self._generator.send(stop if self._begun else None)
+            if self._generator is None:
+                jobs = tuple(job for job in self._pack.jobs if job.replicate in self._epochs)
+                self._generator = self._train(jobs[0] if len(jobs) == 1 else Pack(jobs))
+                return self._take(next(self._generator))
+            return self._take(self._generator.send(stop and self._reported))
         except StopIteration as end:
             result: Result = end.value
-            return result
+            return self._take(result)
         # Failure is an outcome, whatever a plugin raises.
         except (Exception, SystemExit) as error:  # noqa: BLE001
-            return Result(self.job.trial, self.job.seed, "failed", describe(error), self._epochs, {})
-        self._begun = True
-        self._epochs = event.epoch + 1
-        return event
+            self._failure = describe(error)
+            return self._fail()
 
     def close(self) -> None:
         """Give up the training."""
-        self._generator.close()
+        if self._generator is not None:
+            self._generator.close()
+
+    def _take(self, event: EpochReport | Result) -> EpochReport | Result:
+        self.turn = event.replicate
+        self._reported = isinstance(event, EpochReport)
+        if isinstance(event, EpochReport):
+            self._epochs[event.replicate] = event.epoch + 1
+            return event
+        del self._epochs[event.replicate]
+        # one that was stopped before it began leaves the turn to the next
+        if self._generator is None and self._epochs:
+            self.turn = next(iter(self._epochs))
+        return event
+
+    def _fail(self) -> EpochReport | Result:
+        (trial, seed), epochs = next(iter(self._epochs.items()))
+        return self._take(Result(trial, seed, "failed", self._failure, epochs, {}))
 
 
 def describe(error: BaseException) -> str:
@@ -44,6 +84,18 @@ def describe(error: BaseException) -> str:
     return f"{line}\n{''.join(traceback.format_exception(error)).strip()}"
 
 
-def stopped_before(job: Job) -> Result:
-    """Return the result of a job that was stopped while it still waited."""
-    return Result(job.trial, job.seed, "stopped", "stopped before it began", 0, {})
+def stopped_before(replicate: Replicate) -> Result:
+    """Return the result of a replicate that was stopped while it still waited."""
+    return Result(*replicate, "stopped", "stopped before it began", 0, {})
+
+
+def take_out(waiting: deque[Pack], replicate: Replicate) -> bool:
+    """Take a replicate out of what waits; returns whether it was there."""
+    for place, pack in enumerate(waiting):
+        if replicate in pack.replicates:
+            rest = pack.without(replicate)
+            waiting[place] = rest
+            if not rest.jobs:
+                del waiting[place]
+            return True
+    return False

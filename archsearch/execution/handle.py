@@ -1,4 +1,4 @@
-"""A worker process as the executor sees it: its pipe, its job, its end."""
+"""A worker process as the executor sees it: its pipe, its work, its end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archsearch.errors import ExecutionError
 from archsearch.execution.launching import start_quietly
 from archsearch.execution.protocol import Train
 from archsearch.execution.worker import READY, Stop, work
-from archsearch.training.values import EpochReport, Job, Result
+from archsearch.training.values import EpochReport, Pack, Replicate, Result
 
 _LAST_WORDS_BYTES = 2000
 
@@ -20,15 +20,16 @@ class WorkerHandle:
     """One worker process.
 
     Attributes:
-        job: What it trains; None while it is idle.
+        pack: What it was given last.
+        under_way: The replicates that it trains, with the epochs that they reported; empty while it is idle.
         ready: Whether it has come up.
     """
 
     def __init__(self, context: BaseContext, train: Train, visible_device: str | None) -> None:
-        self.job: Job | None = None
+        self.under_way: dict[Replicate, int] = {}
+        self.pack: Pack | None = None
         self.ready = False
         self.visible_device = visible_device
-        self._epochs = 0
         self._words = b""
         self._closed = False
         self._pipe, far_pipe = context.Pipe(duplex=True)
@@ -57,14 +58,14 @@ class WorkerHandle:
         words = [] if self._words_pipe.closed else [self._words_pipe]
         return [self._pipe, self._process.sentinel, *words]
 
-    def start(self, job: Job) -> None:
-        """Send a job down."""
-        self.job, self._epochs = job, 0
-        self._send(job)
+    def start(self, pack: Pack) -> None:
+        """Send one job or several down."""
+        self.pack, self.under_way = pack, dict.fromkeys(pack.replicates, 0)
+        self._send(pack)
 
-    def stop(self, trial: int, seed: int) -> None:
-        """Send the wish to stop a job down."""
-        self._send(Stop(trial, seed))
+    def stop(self, replicate: Replicate) -> None:
+        """Send the wish to stop a replicate down."""
+        self._send(Stop(replicate))
 
     def receive(self) -> list[EpochReport | Result]:
         """Return what has come up since the last call, without waiting.
@@ -83,20 +84,21 @@ class WorkerHandle:
                     continue
                 events.append(message)
                 if isinstance(message, EpochReport):
-                    self._epochs = message.epoch + 1
+                    self.under_way[message.replicate] = message.epoch + 1
                 else:
-                    self.job = None
+                    del self.under_way[message.replicate]
         except (EOFError, OSError):
             alive = False
         if not alive and not events:
             raise EOFError
         return events
 
-    def lost_result(self) -> Result | None:
-        """Return the result of the job that this worker took with it, if it had one."""
-        if self.job is None:
-            return None
-        return Result(self.job.trial, self.job.seed, "lost", self.cause_of_death(), self._epochs, {})
+    def lost_results(self) -> list[Result]:
+        """Return the results of the replicates that this worker took with it."""
+        return [
+            Result(trial, seed, "lost", self.cause_of_death(), epochs, {})
+            for (trial, seed), epochs in self.under_way.items()
+        ]
 
     def cause_of_death(self) -> str:
         """Say how a dead worker died, with what it had written last."""
@@ -124,7 +126,7 @@ class WorkerHandle:
         self._words_pipe.close()
         self._process.close()
 
-    def _send(self, message: Job | Stop) -> None:
+    def _send(self, message: Pack | Stop) -> None:
         try:
             self._pipe.send(message)
         except OSError:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Self
 
-from archsearch.execution.course import Course
+from archsearch.execution.course import Course, stopped_before, take_out
 from archsearch.execution.protocol import Train
-from archsearch.training.values import EpochReport, Job, Result
+from archsearch.training.values import EpochReport, Job, Pack, Replicate, Result, as_pack
 
 
 class InlineExecutor:
@@ -17,38 +17,44 @@ class InlineExecutor:
 
     def __init__(self, train: Train) -> None:
         self._train = train
-        self._waiting: deque[Job] = deque()
+        self._waiting: deque[Pack] = deque()
+        self._events: deque[Result] = deque()
         self._course: Course | None = None
-        self._stopping: set[tuple[int, int]] = set()
+        self._stopping: set[Replicate] = set()
 
-    def submit(self, job: Job) -> None:
-        """Put a job behind those that wait."""
-        self._waiting.append(job)
+    def submit(self, work: Job | Pack) -> None:
+        """Put a job or a pack behind those that wait."""
+        self._waiting.append(as_pack(work))
 
     def wait(self, timeout_s: float | None) -> EpochReport | Result | None:  # noqa: ARG002
         """Train one epoch, however long it takes."""
+        if self._events:
+            return self._events.popleft()
         if self._course is None:
             if not self._waiting:
                 return None
             self._course = Course(self._waiting.popleft(), self._train)
-        job = self._course.job
-        event = self._course.advance(stop=(job.trial, job.seed) in self._stopping)
+        event = self._course.advance(stop=self._course.turn in self._stopping)
         if isinstance(event, Result):
-            self._stopping.discard((job.trial, job.seed))
-            self._course = None
+            self._stopping.discard(event.replicate)
+            if self._course.ended:
+                self._course = None
         return event
 
     def stop(self, trial: int, seed: int) -> None:
-        """End a job at the next call of `wait`."""
-        jobs = [*self._waiting, *([self._course.job] if self._course else [])]
-        if any((job.trial, job.seed) == (trial, seed) for job in jobs):
-            self._stopping.add((trial, seed))
+        """End a replicate at the next call of `wait` that concerns it."""
+        replicate = (trial, seed)
+        if take_out(self._waiting, replicate):
+            self._events.append(stopped_before(replicate))
+        elif self._course is not None and replicate in self._course.under_way:
+            self._stopping.add(replicate)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._waiting.clear()
+        self._events.clear()
         if self._course is not None:
             self._course.close()
             self._course = None

@@ -10,17 +10,17 @@ from multiprocessing.context import BaseContext
 from typing import Self
 
 from archsearch.errors import ExecutionError
-from archsearch.execution.course import stopped_before
+from archsearch.execution.course import stopped_before, take_out
 from archsearch.execution.handle import WorkerHandle
 from archsearch.execution.launching import START_METHOD, prepare_context
 from archsearch.execution.protocol import Train
-from archsearch.training.values import EpochReport, Job, Result
+from archsearch.training.values import EpochReport, Job, Pack, Result, as_pack
 
 _MAX_FALSE_STARTS = 3
 
 
 class LocalExecutor:
-    """Runs jobs in worker processes; one that dies takes its job with it, as ``lost``, and is replaced.
+    """Runs jobs in worker processes; one that dies takes its work with it, as ``lost``, and is replaced.
 
     Args:
         train: The training; a function of a module.
@@ -51,7 +51,7 @@ class LocalExecutor:
         self._start_method = start_method
         self._context: BaseContext | None = None
         self._workers: list[WorkerHandle] = []
-        self._waiting: deque[Job] = deque()
+        self._waiting: deque[Pack] = deque()
         self._events: deque[EpochReport | Result] = deque()
         self._false_starts = 0
 
@@ -78,26 +78,25 @@ class LocalExecutor:
             worker.close()
         self._workers.clear()
 
-    def submit(self, job: Job) -> None:
-        """Give a job to an idle worker, or let it wait for one."""
-        self._waiting.append(job)
+    def submit(self, work: Job | Pack) -> None:
+        """Give a job or a pack to an idle worker, or let it wait for one."""
+        self._waiting.append(as_pack(work))
         self._dispatch()
 
     def stop(self, trial: int, seed: int) -> None:
-        """Ask a job to end; it does so after the epoch that it is in."""
+        """Ask a replicate to end; it does so after the epoch that it is in."""
+        replicate = (trial, seed)
         for worker in self._workers:
-            if worker.job is not None and (worker.job.trial, worker.job.seed) == (trial, seed):
-                worker.stop(trial, seed)
-        for job in list(self._waiting):
-            if (job.trial, job.seed) == (trial, seed):
-                self._waiting.remove(job)
-                self._events.append(stopped_before(job))
+            if replicate in worker.under_way:
+                worker.stop(replicate)
+        if take_out(self._waiting, replicate):
+            self._events.append(stopped_before(replicate))
 
     def wait(self, timeout_s: float | None) -> EpochReport | Result | None:
         """Return the next report or result."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._events:
-            busy = [worker for worker in self._workers if worker.job is not None]
+            busy = [worker for worker in self._workers if worker.under_way]
             if not busy and not self._waiting:
                 return None
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -119,30 +118,29 @@ class LocalExecutor:
                 self._false_starts = 0 if worker.ready else self._false_starts
 
     def _bury(self, worker: WorkerHandle) -> None:
-        """Account for a dead worker: its job is lost, or waits again where it had never begun."""
+        """Account for a dead worker: its work is lost, or waits again where it had never begun."""
         if worker.ready:
-            lost = worker.lost_result()
-            self._events.extend([lost] if lost else [])
+            self._events.extend(worker.lost_results())
         else:
             self._false_starts += 1
             if self._false_starts >= _MAX_FALSE_STARTS:
                 raise ExecutionError(
                     f"{_MAX_FALSE_STARTS} workers in a row could not be started: {worker.cause_of_death()}"
                 )
-            self._waiting.extendleft([worker.job] if worker.job else [])
+            self._waiting.extendleft([worker.pack] if worker.pack else [])
         worker.close()
 
     def _dispatch(self) -> None:
         # Workers are started by the first job, so that a study without one starts none.
-        for job in list(self._waiting):
-            worker = next((worker for worker in self._workers if worker.job is None), None)
+        for pack in list(self._waiting):
+            worker = next((worker for worker in self._workers if not worker.under_way), None)
             if worker is None and len(self._workers) < self.slots:
                 worker = self._start_worker(self._devices[len(self._workers)])
                 self._workers.append(worker)
             if worker is None:
                 return
-            self._waiting.remove(job)
-            worker.start(job)
+            self._waiting.remove(pack)
+            worker.start(pack)
 
     def _start_worker(self, visible_device: str | None) -> WorkerHandle:
         assert self._context is not None, "the executor was not entered"

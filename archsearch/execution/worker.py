@@ -1,6 +1,6 @@
 """What runs in a worker process: trainings, one after the other, until its pipe ends.
 
-Jobs and stops come down the pipe; ``READY``, reports and results go up.
+Packs (of one job or several) and stops come down the pipe; ``READY``, reports and results go up.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from multiprocessing.connection import Connection
 
 from archsearch.execution.course import Course
 from archsearch.execution.protocol import Train
-from archsearch.training.values import EpochReport, Job, Result
+from archsearch.training.values import Pack, Replicate
 
 READY = "ready"
 
 
 @dataclass(frozen=True)
 class Stop:
-    """Asks for the end of a job."""
+    """Asks for the end of a replicate."""
 
-    trial: int
-    seed: int
+    replicate: Replicate
 
 
 def work(pipe: Connection, last_words: Connection, train: Train, visible_device: str | None) -> None:
@@ -47,38 +46,36 @@ def work(pipe: Connection, last_words: Connection, train: Train, visible_device:
     inbox = Inbox(pipe)
     pipe.send(READY)
     while True:
-        job = inbox.next_job()
-        _set_threads(job.compute.threads)
-        course = Course(job, train)
-        event: EpochReport | Result | None = None
-        while not isinstance(event, Result):
-            event = course.advance(stop=Stop(job.trial, job.seed) in inbox.stops)
-            pipe.send(event)
+        pack = inbox.next_pack()
+        _set_threads(pack.jobs[0].compute.threads)
+        course = Course(pack, train)
+        while not course.ended:
+            pipe.send(course.advance(stop=course.turn in inbox.stops))
 
 
 class Inbox:
     """Listens to the pipe in a thread, so that a training is never asked to wait for it."""
 
     def __init__(self, pipe: Connection) -> None:
-        self.stops: set[Stop] = set()
+        self.stops: set[Replicate] = set()
         self._pipe = pipe
-        self._jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
+        self._packs: queue.SimpleQueue[Pack] = queue.SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def next_job(self) -> Job:
-        """Wait for a job."""
-        return self._jobs.get()
+    def next_pack(self) -> Pack:
+        """Wait for something to train."""
+        return self._packs.get()
 
     def _listen(self) -> None:
         try:
             while True:
                 message = self._pipe.recv()
                 if isinstance(message, Stop):
-                    self.stops.add(message)
+                    self.stops.add(message.replicate)
                 else:
-                    # What asked its earlier attempt to end came too late, and is not for this one.
-                    self.stops.discard(Stop(message.trial, message.seed))
-                    self._jobs.put(message)
+                    # What asked an earlier attempt to end came too late, and is not for this one.
+                    self.stops.difference_update(message.replicates)
+                    self._packs.put(message)
         finally:
             # The conductor let go or is dead, and nobody waits for what is being trained.
             os._exit(0)

@@ -14,7 +14,7 @@ import pytest
 from archsearch.errors import ExecutionError
 from archsearch.execution import InlineExecutor, LocalExecutor
 from archsearch.study.settings import DataSettings, TrainingSettings
-from archsearch.training.values import Compute, EpochReport, Job, Result
+from archsearch.training.values import Compute, EpochReport, Job, Pack, Result
 from tests.execution import trainings
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +29,14 @@ def make_job(trial=0, seed=0, *, epochs=3, pause_s=0.0, threads=1):
         data=DataSettings(noise=pause_s),
         compute=Compute(threads=threads),
     )
+
+
+def make_pack(*seeds, trial=0, **settings):
+    return Pack(tuple(make_job(trial, seed, **settings) for seed in seeds))
+
+
+def epochs_of(events, replicate):
+    return [e.epoch for e in events if isinstance(e, EpochReport) and e.replicate == replicate]
 
 
 def drain(executor, timeout_s=30):
@@ -128,6 +136,54 @@ class TestEveryExecutor:
         with build(trainings.count) as executor:
             assert executor.wait(None) is None
 
+    def test_every_replicate_of_a_pack_reports_and_ends_for_itself(self, build):
+        with build(trainings.count) as executor:
+            executor.submit(make_pack(1, 2, 3))
+            executor.submit(make_job(1))
+            events = drain(executor)
+
+        ends = results(events)
+        assert sorted(ends) == [(0, 1), (0, 2), (0, 3), (1, 0)]
+        assert {end.outcome for end in ends.values()} == {"complete"}
+        assert len([event for event in events if isinstance(event, Result)]) == 4
+        for replicate in ends:
+            assert epochs_of(events, replicate) == [0, 1, 2]
+
+    def test_one_replicate_of_a_pack_stops_and_the_others_go_on(self, build):
+        with build(trainings.count) as executor:
+            executor.submit(make_pack(1, 2, 3, epochs=20, pause_s=0.01))
+            first = executor.wait(30)
+            executor.stop(0, 2)
+            events = [first, *drain(executor)]
+
+        ends = results(events)
+        assert [ends[0, seed].outcome for seed in (1, 2, 3)] == ["complete", "stopped", "complete"]
+        assert ends[0, 2].epochs < 20
+        assert epochs_of(events, (0, 2)) == list(range(ends[0, 2].epochs))
+        assert epochs_of(events, (0, 3)) == list(range(20))
+
+    def test_a_stop_takes_a_replicate_out_of_a_pack_that_waits(self, build):
+        with build(trainings.count) as executor:
+            for trial in range(3):
+                executor.submit(make_pack(0, 1, trial=trial, epochs=10, pause_s=0.01))
+            executor.stop(2, 1)
+            ends = results(drain(executor))
+
+        assert ends.pop((2, 1)) == Result(2, 1, "stopped", "stopped before it began", 0, {})
+        assert len(ends) == 5
+        assert {end.outcome for end in ends.values()} == {"complete"}
+
+    def test_an_exception_fails_what_is_under_way_of_a_pack(self, build):
+        with build(trainings.misbehave) as executor:
+            executor.submit(make_pack(0, 1, epochs=1))
+            ends = results(drain(executor))
+            executor.submit(make_job(5))
+            again = results(drain(executor))
+
+        assert {end.outcome for end in ends.values()} == {"failed"}
+        assert [end.epochs for end in ends.values()] == [1, 1]
+        assert again[(5, 0)].outcome == "complete"
+
     def test_leaving_in_the_middle_is_quick(self, build):
         with build(trainings.count) as executor:
             executor.submit(make_job(epochs=1000, pause_s=0.01))
@@ -175,6 +231,26 @@ def test_a_dead_worker_loses_its_job_alone_and_is_replaced(seed, reason):
         assert ends.pop((9, seed)) == Result(9, seed, "lost", reason, 1, {})
         assert [end.outcome for end in ends.values()] == ["complete"] * 3
         assert len(set(pids)) == 2
+
+
+def test_a_dead_worker_loses_every_replicate_of_its_pack_that_had_not_ended():
+    with LocalExecutor(trainings.count, 1) as executor:
+        executor.submit(make_pack(1, 2, 3, epochs=1000, pause_s=0.01))
+        events = [executor.wait(30)]
+        executor.stop(0, 2)
+        while not isinstance(events[-1], Result):
+            events.append(executor.wait(30))
+        os.kill(executor.worker_pids[0], signal.SIGKILL)
+        events += drain(executor)
+        executor.submit(make_pack(1, 3))
+        again = results(drain(executor))
+
+    ends = results(events)
+    assert [ends[0, seed].outcome for seed in (1, 2, 3)] == ["lost", "stopped", "lost"]
+    for seed in (1, 3):
+        assert ends[0, seed].reason == "worker died: killed by signal 9"
+        assert ends[0, seed].epochs == len(epochs_of(events, (0, seed)))
+        assert again[0, seed].outcome == "complete"
 
 
 def test_a_killed_worker_loses_its_job_alone():

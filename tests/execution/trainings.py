@@ -1,16 +1,43 @@
 """Trainings that take no time and do what a job's learning rate and seed ask of them."""
 
+import functools
 import os
 import signal
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import torch
 
-from archsearch.training.values import EpochReport, Result
+from archsearch.data import load_dataset
+from archsearch.training.values import EpochReport, Pack, Result
 
 
+def takes_packs(train):
+    """Train a pack's jobs in turns, an epoch of each."""
+
+    @functools.wraps(train)
+    def train_work(work):
+        if not isinstance(work, Pack):
+            return (yield from train(work))
+        answers = dict.fromkeys(map(train, work.jobs))
+        while True:
+            for training, answer in list(answers.items()):
+                try:
+                    event = training.send(answer)
+                except StopIteration as end:
+                    del answers[training]
+                    if not answers:
+                        return end.value
+                    yield end.value
+                else:
+                    answers[training] = yield event
+
+    return train_work
+
+
+@takes_packs
 def count(job):
     """Report as many epochs as asked; the metric tells who trained."""
     for epoch in range(job.training.epochs):
@@ -27,6 +54,7 @@ def linger(job):
     time.sleep(600)
 
 
+@takes_packs
 def misbehave(job):
     """Seed 1 raises, 2 leaves, 3 crashes, 4 speaks and aborts, 5 asks Python to exit; others count."""
     yield EpochReport(job.trial, job.seed, 0, {})
@@ -59,3 +87,23 @@ def threads(job):
     metrics["device"] = float(os.environ.get("CUDA_VISIBLE_DEVICES", "-1"))
     yield EpochReport(job.trial, job.seed, 0, metrics)
     return Result(job.trial, job.seed, "complete", "", 1, {})
+
+
+def look_at_data(job):
+    """Report whether the images lie in the memory that Ray's object store shares between processes."""
+    address = load_dataset(job.data).train.images.data_ptr()
+    spans = [line.split()[0] for line in Path("/proc/self/maps").read_text().splitlines() if "plasma" in line]
+    ends = [[int(end, 16) for end in span.split("-")] for span in spans]
+    found = any(low <= address < high for low, high in ends)
+    yield EpochReport(job.trial, job.seed, 0, {"in the store": float(found)})
+    return Result(job.trial, job.seed, "complete", "", 1, {})
+
+
+def name_device(job):
+    """Report, until stopped, which CUDA device the process may use."""
+    for epoch in range(job.training.epochs):
+        time.sleep(job.data.noise)
+        metrics = {"device": float(os.environ["CUDA_VISIBLE_DEVICES"])}
+        if (yield EpochReport(job.trial, job.seed, epoch, metrics)):
+            break
+    return Result(job.trial, job.seed, "stopped", "", epoch + 1, {})
