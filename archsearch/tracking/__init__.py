@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archsearch.tracking.address import experiment_link, hide_passwords, resolve_uri
+from archsearch.tracking.address import hide_passwords, resolve_uri
 from archsearch.tracking.process import MirrorProcess
 from archsearch.tracking.status import MirrorStatus
+from archsearch.tracking.views import view_link
 
 __all__ = [
     "MirrorProcess",
     "MirrorStatus",
-    "experiment_link",
     "hide_passwords",
     "resolve_uri",
     "sync",
+    "view_link",
 ]
 
 

@@ -26,12 +26,3 @@ def sqlite_path(uri: str) -> Path | None:
     """Return the file of a SQLite URI; None for other stores."""
     name = uri.removeprefix("sqlite:///")
     return None if name == uri or not name else Path(name)
-
-
-def experiment_link(server: str, experiment_id: str) -> str:
-    """Return the address of an experiment's table of runs on a server, or in `archsearch ui`.
-
-    The shorter ``#/experiments/ID`` opens MLflow's page for language models.
-    """
-    columns = "searchFilter=&orderByKey=attributes.start_time&orderByAsc=false"
-    return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs?{columns}&workflowType=machine_learning"

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from archsearch.journal import Record, Replay, TrialHistory
+from archsearch.tracking.colours import run_colour
+from archsearch.tracking.describing import describe_study
 from archsearch.tracking.rows import (
     Row,
     RunKey,
@@ -16,6 +18,7 @@ from archsearch.tracking.rows import (
     mean_metrics,
     to_ms,
 )
+from archsearch.tracking.views import experiment_tags
 
 STUDY = RunKey("study")
 
@@ -72,6 +75,17 @@ class Rows:
         if step is not None:
             step(record)
 
+    def experiment_tags(self) -> dict[str, str]:
+        """Return the tags that the study's experiment should carry."""
+        identity = self.header.get("identity", {})
+        varied = [
+            path.removeprefix("architecture.")
+            for part in ("sweep", "search")
+            for path in identity.get(part, ())
+        ]
+        trials = (row.params for row in self._rows.values() if row.key.kind == "trial")
+        return experiment_tags(self._rows[STUDY].start_ms, varied, trials)
+
     def settle(self) -> None:
         """Close the runs that are open although nobody works on the study any more."""
         for row in list(self._rows.values()):
@@ -106,12 +120,17 @@ class Rows:
     def _begin_session(self, record: Record) -> None:
         row = self._touch(STUDY, record)
         row.status = "RUNNING"
+        self._describe_study("Not finished yet")
+
+    def _describe_study(self, state: str) -> None:
+        text = describe_study(self.header, list(self._replay.trials.values()), state)
+        self._rows[STUDY].set_tags({"mlflow.note.content": text})
 
     def _describe_trial(self, record: Record) -> None:
         trial = self._replay.trials[record.fields["trial"]]
         key = RunKey("trial", trial.number)
         if key not in self._rows:
-            row = Row(key, STUDY, trial.name, to_ms(record.time), record.number)
+            row = Row(key, STUDY, f"{trial.name} #{trial.number}", to_ms(record.time), record.number)
             self._create(row, _trial_tags(trial))
             self._describe_network(row, trial)
         several = len(trial.seeds) > 1
@@ -185,10 +204,12 @@ class Rows:
 
     def _finish(self, record: Record) -> None:
         self._touch(STUDY, record).end("FINISHED", record.time)
+        self._describe_study(f"Finished: {record.fields.get('reason', '')}")
         self._close_open(record)
 
     def _interrupt(self, record: Record) -> None:
         self._touch(STUDY, record)
+        self._describe_study(f"Interrupted ({record.fields.get('reason', '')}); `archsearch run` goes on")
         self._close_open(record)
 
     def _close_open(self, record: Record) -> None:
@@ -199,7 +220,7 @@ class Rows:
     def _create_replicate(self, trial: TrialHistory, seed: int, record: Record) -> Row:
         started = trial.replicates[seed].started or record.time
         key, parent = RunKey("replicate", trial.number, seed), RunKey("trial", trial.number)
-        row = Row(key, parent, f"{trial.name} · seed {seed}", to_ms(started), record.number)
+        row = Row(key, parent, f"{trial.name} #{trial.number} · seed {seed}", to_ms(started), record.number)
         self._create(row, {**_trial_tags(trial), "archsearch.seed": seed})
         self._describe_network(row, trial)
         return row
@@ -209,6 +230,7 @@ class Rows:
         if trial.requested_depth is not None:
             row.params["requested_depth"] = str(trial.requested_depth)
         depth = trial.architecture.get("depth")
+        row.set_tags({"mlflow.runColor": run_colour(str(trial.architecture.get("block")), int(depth or 0))})
         counted = {"depth": depth, "parameters": trial.parameters, "macs": trial.macs}
         row.add_points(counted, row.start_ms / 1000, 0)
 

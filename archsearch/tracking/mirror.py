@@ -72,6 +72,8 @@ class Mirror:
         for key, row in list(self._rows.changed.items()):
             self._store.write(row)
             del self._rows.changed[key]
+        if self.status.lag:
+            self._store.tag(self._rows.experiment_tags())
         self.status = replace(self.status, lag=0, runs=len(self._store))
 
 

@@ -7,6 +7,7 @@ was killed in the middle, and one that reads the finished journal all write the 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -71,7 +72,12 @@ class Row:
 
     def add_end_points(self, metrics: Mapping[str, Any], time_s: float, step: int) -> None:
         """Add the values at the end, but for those on which their curve ends anyway."""
-        news = {name: value for name, value in metrics.items() if self._latest.get(name) != value}
+        # A mean taken in another order differs in its last bits.
+        news = {
+            name: value
+            for name, value in metrics.items()
+            if not (isinstance(value, int | float) and math.isclose(self._latest.get(name, math.nan), value))
+        }
         self.add_points(news, time_s, step)
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:

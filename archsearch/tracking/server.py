@@ -38,7 +38,10 @@ def serve_pages(uri: str, port: int) -> Iterator[str]:
         return
     _check_free(port)
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "server", "--host", _HOST, "--port", str(port), "--workers", "1"],
+        [
+            *(sys.executable, "-m", "mlflow", "server", "--app-name", "archsearch"),
+            *("--host", _HOST, "--port", str(port), "--workers", "1"),
+        ],
         # By the environment, not by an argument: the list of processes is open to everybody.
         env={**os.environ, "MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         stdout=subprocess.DEVNULL,

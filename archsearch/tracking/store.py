@@ -28,7 +28,7 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-from mlflow.entities import Metric, Param, Run, RunTag, ViewType  # noqa: E402
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
@@ -69,11 +69,20 @@ class Store:
         uid, name = str(header["uid"]), str(header["name"])
         with _alone(uri):
             self._client = MlflowClient(uri)
-            self.experiment_id, self.experiment = _find_experiment(self._client, uid, name)
+            experiment = _find_experiment(self._client, uid, name)
+        self.experiment_id, self.experiment = experiment.experiment_id, experiment.name
+        self._experiment_tags: dict[str, str] = dict(experiment.tags)
         self._known = dict(_find_runs(self._client, self.experiment_id, uid))
 
     def __len__(self) -> int:
         return len(self._known)
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Bring the experiment's tags up to date; those that others set stay."""
+        for name, value in tags.items():
+            if self._experiment_tags.get(name) != value:
+                self._client.set_experiment_tag(self.experiment_id, name, value)
+                self._experiment_tags[name] = value
 
     def write(self, row: Row) -> None:
         """Bring one run up to date; its parent must have been written before."""
@@ -136,18 +145,18 @@ def _alone(uri: str) -> Iterator[None]:
         yield
 
 
-def _find_experiment(client: MlflowClient, uid: str, name: str) -> tuple[str, str]:
-    """Return id and name of the study's experiment: its own, or a new one under the first free name."""
+def _find_experiment(client: MlflowClient, uid: str, name: str) -> Experiment:
+    """Return the study's experiment: its own, or a new one under the first free name."""
     mine = client.search_experiments(ViewType.ALL, filter_string=f"tags.`{_UID_TAG}` = '{uid}'")
     for experiment in sorted(mine, key=lambda experiment: experiment.lifecycle_stage != "active"):
         if experiment.lifecycle_stage != "active":
             client.restore_experiment(experiment.experiment_id)
-        return experiment.experiment_id, experiment.name
+        return experiment
     for number in itertools.count(1):
         # A deleted experiment keeps its name, so asking is the only way to know.
         candidate = name if number == 1 else f"{name}-{number}"
         try:
-            return client.create_experiment(candidate, tags={_UID_TAG: uid}), candidate
+            return client.get_experiment(client.create_experiment(candidate, tags={_UID_TAG: uid}))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

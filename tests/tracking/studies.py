@@ -42,7 +42,7 @@ class Study:
             activation_mib=0.5,
             seeds=list(seeds),
             optuna=None,
-            name=f"residual-{depth} w16 pad",
+            name=f"{(network | architecture)['block']}-{depth} w16 pad",
         )  # fmt: skip
 
     def started(self, trial, seed=0, attempt=1):
@@ -63,13 +63,13 @@ class Study:
             metrics=metrics,
         )
 
-    def told(self, trial, outcome="complete", reason="", repeated_of=None, **metrics):
+    def told(self, trial, outcome="complete", reason="", repeated_of=None, value=None, **metrics):
         return self.add(
             "told",
             trial=trial,
             outcome=outcome,
             reason=reason,
-            values=None,
+            values=None if value is None else [value],
             metrics=metrics,
             repeated_of=repeated_of,
         )

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from archsearch.tracking import experiment_link, hide_passwords, resolve_uri
+from archsearch.tracking import hide_passwords, resolve_uri
 
 
 def test_the_settings_come_first_then_the_environment_then_a_file_here(monkeypatch):
@@ -29,12 +29,6 @@ def test_the_settings_come_first_then_the_environment_then_a_file_here(monkeypat
 )
 def test_passwords_are_never_shown(text, shown):
     assert hide_passwords(text) == shown
-
-
-def test_links_open_the_table_of_runs():
-    link = experiment_link("http://127.0.0.1:5000/", "7")
-    assert link.startswith("http://127.0.0.1:5000/#/experiments/7/runs?")
-    assert link.endswith("&workflowType=machine_learning")
 
 
 def test_the_package_is_imported_without_mlflow():

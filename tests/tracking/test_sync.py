@@ -43,8 +43,8 @@ def test_there_is_a_run_for_the_study_each_trial_and_each_replicate_of_several(c
 
 def test_names_can_be_read(content):
     assert content["study"]["name"] == "depth"
-    assert content["trial 0"]["name"] == "residual-20 w16 pad"
-    assert content["replicate 5 2"]["name"] == "residual-20 w16 pad · seed 2"
+    assert content["trial 0"]["name"] == "residual-20 w16 pad #0"
+    assert content["replicate 5 2"]["name"] == "residual-20 w16 pad #5 · seed 2"
 
 
 def test_ends_and_outcomes(content):

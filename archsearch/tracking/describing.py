@@ -1,0 +1,69 @@
+"""What stands on the page of a study's run in MLflow: a few lines of Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archsearch.journal import TrialHistory
+from archsearch.search.ranking import rank, reported_trials
+
+# Longer lists of values say no more than how many there are.
+_LISTED_VALUES = 8
+_MEASURES = ("val_error", "train_error", "parameters")
+_COUNTS = ("parameters", "macs")
+
+
+def describe_study(header: Mapping[str, Any], trials: Sequence[TrialHistory], state: str) -> str:
+    """Return what a study asks, what it found, and how to see more.
+
+    Args:
+        header: Fields of the journal's ``study`` record.
+        trials: As they are by now.
+        state: How far the study is, as a sentence without its full stop.
+    """
+    name, objectives = header["name"], header.get("objectives", {})
+    outcomes = Counter(trial.outcome or "under way" for trial in trials)
+    counted = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+    best = rank(reported_trials(trials), objectives)
+    parts = [
+        # MLflow folds away all but the first lines.
+        _best(best[0], objectives) if best else "",
+        f"{state}. Trials: {counted or 'none yet'}.",
+        _question(header.get("identity", {}), objectives),
+        "**To see more**, choose *Depth vs performance*, *Learning curves* or *Leaderboard* among the views "
+        "above the experiment's table of runs (a colour is a family of networks, the darker the deeper), or",
+        f"```\narchsearch ui {name}       # opens these views\n"
+        f"archsearch report {name}   # curves, statistics, verdicts\n"
+        f"archsearch export {name}   # the best network, for use elsewhere\n```",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _question(identity: Mapping[str, Any], objectives: Mapping[str, str]) -> str:
+    lines = [
+        f"- {verb} `{path}`: {_domain(dimension)}"
+        for verb, part in (("swept", "sweep"), ("searched", "search"))
+        for path, dimension in identity.get(part, {}).items()
+    ]
+    aims = ", ".join(f"{direction} `{objective}`" for objective, direction in objectives.items())
+    return "\n".join([*lines, f"- to {aims}"] if aims else lines)
+
+
+def _domain(dimension: Mapping[str, Any]) -> str:
+    if "choice" in dimension:
+        values = dimension["choice"]
+        return ", ".join(map(str, values)) if len(values) <= _LISTED_VALUES else f"{len(values)} values"
+    return f"{dimension.get('low')} to {dimension.get('high')}"
+
+
+def _best(trial: TrialHistory, objectives: Mapping[str, str]) -> str:
+    values = dict(zip(objectives, trial.objective_values or (), strict=False))
+    measured = {**values, **{name: trial.metrics[name] for name in _MEASURES if name in trial.metrics}}
+    shown = ", ".join(
+        f"{name} {value:,.0f}" if name in _COUNTS else f"{name} {value:.4f}"
+        for name, value in measured.items()
+    )
+    seeds = f", means over {len(trial.seeds)} seeds" if len(trial.seeds) > 1 else ""
+    return f"**Best: {trial.name}** (trial {trial.number}{seeds}): {shown}."
