@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def command(study: str | None, port: int, uri: str, open_browser: bool, runs_fol
     """
     from archsearch.application.serving import show_pages
 
+    # Whoever ends this command means the server too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     click.echo("Starting MLflow's pages, which takes some seconds ...")
     with show_pages(study, port=port, uri=uri, runs_folder=runs_folder) as address:
         click.echo(f"{address}\nCtrl-C ends it.")
