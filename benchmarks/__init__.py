@@ -1,0 +1,1 @@
+"""Speed and scale, side by side with what people would use instead; each module is a command."""

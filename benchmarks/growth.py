@@ -5,9 +5,9 @@
 Protocol. A study's journal is filled with N trials of three epochs, proposed at random and answered at once
 from a function (no network is trained). The conductor is then started on it anew, and the next trials are
 timed one by one, for each sampler in turn: the processor time of this process from the trial before to its
-end (proposing, counting the network, six journal records, each fsynced, deciding what is next). Optuna's share is the time
-inside ask and tell. Given are median, least and largest over the timed trials; the time to start anew from
-the journal; and this process's resident memory. Imports and the first count of each network are outside the clock.
+end (proposing, counting the network, seven journal records, each fsynced, deciding what is next). Optuna's
+share is the time inside ask and tell. Given are median, least and largest over the timed trials; the time to
+start anew from the journal; and this process's resident memory. Imports are outside the clock.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stack (d): what people write by hand: Optuna on SQLite, Lightning's Trainer and MLFlowLogger at their defaults."""
+"""Stack (d): what people write by hand: Optuna on SQLite, Lightning's Trainer and its MLflow logger."""
 
 from __future__ import annotations
 

@@ -1,18 +1,18 @@
 """What a sweep costs beside its bare training loops, and beside the stack that people write by hand.
 
     python -m benchmarks.overhead --output benchmarks/results/overhead.json
-    python -m benchmarks.overhead --tasks digits-resnet8-20 --stacks bare local hand_written --rounds 5
+    python -m benchmarks.overhead --tasks digits-resnet8-20 --stacks bare local --rounds 5
 
 Stacks: `bare` (a PyTorch loop in one process, one thread), `inline` (archsearch, this process, one thread, 32),
-`local` (archsearch, one worker a core, 32), `local_auto` (archsearch at its defaults), `hand_written` (Optuna on
-SQLite, Lightning Trainer and MLFlowLogger at their defaults), `ray_tune` (where ray is installed).
+`local` (archsearch, one worker a core, 32), `local_auto` (archsearch at its defaults), `hand_written` (Optuna
+on SQLite, Lightning Trainer and MLFlowLogger at their defaults), `ray_tune` (where ray is installed).
 
-Protocol. Every run is a fresh process. In each round all stacks run in turn on the same task (same networks, data,
-batch size, optimiser, schedule, epochs and seeds). Inside the clock is everything but imports: Optuna, MLflow on
-SQLite, the journal, the start of workers, evaluation, weights. Imports stand outside it, also those that the fork
-server of the workers makes and those of Ray's start; MLflow's database is created before. Given are median, least and
-largest seconds over the rounds, the ratio to `bare` and to `hand_written` round by round, and the mean validation
-accuracy. Run it on an idle machine.
+Protocol. Every run is a fresh process. In each round all stacks run in turn on the same task (same networks,
+data, batch size, optimiser, schedule, epochs and seeds). Inside the clock is everything but imports: Optuna,
+MLflow on SQLite, the journal, the start of workers, evaluation, weights. Imports stand outside it, also those
+that the fork server of the workers makes and those of Ray's start; MLflow's database is created before. Given
+are median, least and largest seconds over the rounds, the ratio to `bare` and to `hand_written` round by
+round, and the mean validation accuracy. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STACKS = ("bare", "inline", "local", "local_auto", "hand_written", "ray_tune")
 
 
 def prepare(stack: str, task: Task, folder: str) -> Callable[[], float]:
-    """Import and set up what stands outside the clock; returns what is timed, which gives the mean accuracy."""
+    """Import and set up what is not timed; returns what is, which gives the mean accuracy."""
     import torch
 
     if stack in ("bare", "inline"):

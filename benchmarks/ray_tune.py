@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import warnings
+from pathlib import Path
 
 import optuna
 import pytorch_lightning as pl
@@ -54,7 +54,7 @@ def run(task: Task, folder: str) -> float:
     tuner = tune.Tuner(
         tune.with_resources(trainable, {"cpu": 1}),
         tune_config=tune.TuneConfig(search_alg=search, num_samples=len(trainings)),
-        run_config=tune.RunConfig(storage_path=os.path.abspath(folder), verbose=0),
+        run_config=tune.RunConfig(storage_path=str(Path(folder).resolve()), verbose=0),
     )
     results = tuner.fit()
     return sum(result.metrics["val_accuracy"] for result in results) / len(results)

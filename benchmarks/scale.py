@@ -1,17 +1,17 @@
-"""How many workers one conductor serves: epoch reports and trials per second until it saturates.
+r"""How many workers one conductor serves: epoch reports and trials per second until it saturates.
 
     python -m benchmarks.scale --output benchmarks/results/scale.json
-    python -m benchmarks.scale --optuna postgresql+psycopg://me@127.0.0.1/optuna \\
+    python -m benchmarks.scale --optuna postgresql+psycopg://me@127.0.0.1/optuna \
         --mlflow postgresql+psycopg://me@127.0.0.1/mlflow
 
-Protocol. For 1, 8, 64 and 512 simulated workers a study runs whose trainings are answered at once (ten
-epochs each, no network is trained), so that the conductor is never idle: what it handles per second of wall-clock
+Protocol. For 1, 8, 64 and 512 simulated workers a study runs whose trainings are answered at once (ten epochs
+each, no network is trained), so that the conductor is never idle: what it handles per second of wall-clock
 time is what it can handle. Proposals are random, so that a sampler's own growth (see `benchmarks.growth`) is
 left out. Every report is journaled and fsynced. It is checked that no trial is lost or numbered twice and no
-epoch is missing. With `--optuna`, finished trials are copied to that storage; with `--mlflow`, the mirror process
-writes that store meanwhile, and its lag (journal records not yet in MLflow when the study ends, and the seconds
-until they are) is given. What saturates first is told by the conductor's shares of processor time and of
-waiting for the disk.
+epoch is missing. With `--optuna`, finished trials are copied to that storage; with `--mlflow`, the mirror
+process writes that store meanwhile, and its lag (journal records not yet in MLflow when the study ends, and
+the seconds until they are) is given. What saturates first is told by the conductor's share of processor time:
+the rest is waiting for the disk.
 """
 
 from __future__ import annotations
@@ -76,15 +76,11 @@ def run(workers: int, trials: int, optuna: str, mlflow: str) -> dict[str, Any]:
             "processor_share": processor / wall,
         }
         if mirror is not None:
-            result["mlflow_lag_records"] = len(journal.records) - _mirrored(mirror)
+            result["mlflow_lag_records"] = mirror.status.lag
             before = time.perf_counter()
             status = mirror.close(timeout_s=3600)
             result |= {"mlflow_lag_s": time.perf_counter() - before, "mlflow_state": status.state}
         return result
-
-
-def _mirrored(mirror: MirrorProcess) -> int:
-    return mirror.status.written
 
 
 def _check_complete(conductor: Conductor, trials: int) -> None:
