@@ -19,7 +19,7 @@ from archsearch.application.preparing import prepare_data
 from archsearch.application.sampling import sample_architectures
 from archsearch.data import Dataset
 from archsearch.errors import RunFolderError
-from archsearch.execution import Devices, build_executor, choose_devices, choose_threads
+from archsearch.execution import Devices, build_executor, choose_devices, choose_threads, count_workers
 from archsearch.journal import Journal, Record, RunFolder, RunFolderLock, StudyHistory, TrialHistory
 from archsearch.search.conductor import Conductor, Workplace
 from archsearch.search.ranking import finished_trials, pareto_front, rank, reported_trials
@@ -210,15 +210,19 @@ def _compute(
     if decided:
         return Compute(**decided[-1].fields)
     # Lightning takes seconds to import, and a study that is finished has no need of it.
-    from archsearch.training.compute import choose_compute
+    from archsearch.training.compute import choose_compute, choose_pack
+    from archsearch.training.memory import measure_free_mib
 
-    compute = choose_compute(
-        sample_architectures(study),
-        study.space.fixed_settings()[0],
-        dataset,
-        device=devices.kind,
-        threads=choose_threads(study.execution, devices),
-    )
+    architectures, (training, _) = sample_architectures(study), study.space.fixed_settings()
+    threads = choose_threads(study.execution, devices)
+    compute = choose_compute(architectures, training, dataset, device=devices.kind, threads=threads)
+    # a Ray cluster trains each job for itself
+    if study.execution.executor != "ray" and len(study.seeds) > 1:
+        at_once = 1 if devices.kind == "cuda" else count_workers(study.execution, devices)
+        memory_mib = measure_free_mib(devices.kind) / at_once
+        compute = choose_pack(
+            compute, architectures, training, dataset, replicates=len(study.seeds), memory_mib=memory_mib
+        )
     journal.append("compute", **asdict(compute))
     say(f"Arithmetic: {compute.reason}")
     return compute

@@ -7,9 +7,10 @@ started again goes on where the last one stood.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ from archsearch.search.settling import Settlement, settle
 from archsearch.search.spending import Spending
 from archsearch.study import StudyConfig, label_values
 from archsearch.study.settings import DataSettings, TrainingSettings
-from archsearch.training.values import Compute, EpochReport, Job, Result
+from archsearch.training.values import Compute, EpochReport, Job, Pack, Result
 
 _MEASURED_ALWAYS = (
     "val_accuracy",
@@ -73,7 +74,7 @@ class Conductor:
         self._replay = Replay()
         self._spending = Spending()
         self._queue = ReplicateQueue()
-        self._running: set[Replicate] = set()
+        self._running: dict[Replicate, Replicate] = {}
         self._stopping: set[Replicate] = set()
         self._lost: Counter[Replicate] = Counter()
         self._searches: dict[str, CellSearch] = {}
@@ -121,7 +122,7 @@ class Conductor:
         """Train until nothing is missing or the budget is spent; returns why it ended."""
         executor = self._workplace.executor
         while True:
-            while len(self._running) < executor.slots and not self._spent() and self._advance():
+            while self._busy < executor.slots and not self._spent() and self._advance():
                 pass
             if not self._running:
                 break
@@ -131,6 +132,11 @@ class Conductor:
             elif isinstance(event, Result):
                 self._end(event)
         return self._spent() or "every trial asked for has ended"
+
+    @property
+    def _busy(self) -> int:
+        """Slots in use: a pack is known by its first replicate."""
+        return len(set(self._running.values()))
 
     def _spent(self) -> str:
         return self._spending.exceeds(self._study.budget, now=time.time())
@@ -169,14 +175,22 @@ class Conductor:
     # Making trials.
 
     def _advance(self) -> bool:
-        """Start a queued replicate or make a trial; False where neither is to be done now."""
-        if len(self._queue):
-            self._start(*self._queue.take())
-            return True
-        need = self._agenda.next_need()
-        if need is not None:
-            self._make(need)
-        return need is not None
+        """Start queued replicates or make a trial; False where neither is to be done now.
+
+        Replicates of one trial are packed, no more of them than an idle worker's equal share of all that are
+        queued: no worker stays idle for the sake of a larger pack.
+        """
+        pack, idle = self._workplace.compute.pack, max(1, self._workplace.executor.slots - self._busy)
+        if len(self._queue) < (idle * pack if pack > 1 else 1):
+            need = self._agenda.next_need()
+            # what a search proposes depends on what has ended before, so none is made ahead
+            if need is not None and (need.phase != "search" or not len(self._queue)):
+                self._make(need)
+                return True
+        if not len(self._queue):
+            return False
+        self._start(self._queue.take(min(pack, math.ceil(len(self._queue) / idle))))
+        return True
 
     def _make(self, need: Need) -> None:
         number = len(self.trials)
@@ -241,12 +255,15 @@ class Conductor:
                     self._copy(known, (number, seed))
         self._tell_if_ended(number)
 
-    def _start(self, number: int, seed: int) -> None:
-        trial = self.trials[number]
-        earlier = trial.replicates.get(seed)
-        self.record("started", trial=number, seed=seed, attempt=earlier.attempts + 1 if earlier else 1)
-        self._running.add((number, seed))
-        self._workplace.executor.submit(self.job(number, seed))
+    def _start(self, replicates: Sequence[Replicate]) -> None:
+        packed = {"packed": [seed for _, seed in replicates]} if len(replicates) > 1 else {}
+        for number, seed in replicates:
+            earlier = self.trials[number].replicates.get(seed)
+            attempt = earlier.attempts + 1 if earlier else 1
+            self.record("started", trial=number, seed=seed, attempt=attempt, **packed)
+            self._running[number, seed] = replicates[0]
+        jobs = tuple(self.job(*replicate) for replicate in replicates)
+        self._workplace.executor.submit(jobs[0] if len(jobs) == 1 else Pack(jobs))
 
     def job(self, number: int, seed: int) -> Job:
         """Everything that is needed to train a replicate."""
@@ -276,7 +293,7 @@ class Conductor:
 
     def _end(self, result: Result) -> None:
         number, seed = result.trial, result.seed
-        self._running.discard((number, seed))
+        self._running.pop((number, seed), None)
         self._stopping.discard((number, seed))
         lost = result.outcome == "lost"
         self._lost[number, seed] += lost
@@ -289,6 +306,7 @@ class Conductor:
             reason=result.reason,
             epochs=result.epochs,
             metrics=result.metrics,
+            **({"note": result.note} if result.note else {}),
         )
         if again:
             self._queue.put_back(number, seed)

@@ -16,6 +16,7 @@ class ReplicateQueue:
 
     def __init__(self) -> None:
         self._queue: deque[Replicate] = deque()
+        self._lost: set[Replicate] = set()
         self._trained: dict[str, Replicate] = {}
         self._under_way: dict[str, Replicate] = {}
         self._waiting: dict[str, list[Replicate]] = defaultdict(list)
@@ -41,12 +42,21 @@ class ReplicateQueue:
             self._queue.append((trial.number, seed))
         return None
 
-    def take(self) -> Replicate:
-        """Take the next one to be trained."""
-        return self._queue.popleft()
+    def take(self, limit: int = 1) -> list[Replicate]:
+        """Take the next one to be trained, and with it up to `limit` - 1 others of its trial."""
+        first = self._queue.popleft()
+        taken = [first]
+        if first not in self._lost:
+            same = [other for other in self._queue if other[0] == first[0] and other not in self._lost]
+            taken += same[: limit - 1]
+        for other in taken[1:]:
+            self._queue.remove(other)
+        return taken
 
     def put_back(self, trial: int, seed: int) -> None:
-        """Queue a replicate again whose worker was lost, before all others."""
+        """Queue a replicate again whose worker was lost, before all others and for itself."""
+        # what it was trained with, or the memory that all of them took, may have been to blame
+        self._lost.add((trial, seed))
         self._queue.appendleft((trial, seed))
 
     def end(self, trial: TrialHistory, seed: int) -> list[Replicate]:

@@ -14,11 +14,13 @@ from torch import nn
 from archsearch.architecture import Architecture
 from archsearch.data import Dataset
 from archsearch.data.module import Batch, ImageDataModule
+from archsearch.errors import PackingError
 from archsearch.models import build_network, count_cost
 from archsearch.study.settings import TrainingSettings
 from archsearch.training.evaluation import build_fabric
 from archsearch.training.failure import describe_failure
 from archsearch.training.module import Classifier, build_optimizer
+from archsearch.training.packing import PackedClassifier, put_side_by_side
 from archsearch.training.values import Compute
 
 # What is simpler comes first; something later must be so much faster to be chosen.
@@ -70,6 +72,9 @@ def choose_compute(
     bf16 = replace(plain, precision="bf16", channels_last=channels_last)
     if training.precision == "bf16":
         return replace(bf16, reason="precision: bf16 is what the study asks for")
+    if device == "cuda" and not torch.cuda.is_available():
+        reason = "float32, as no such device is here to be measured; precision: bf16 asks for the other"
+        return replace(plain, reason=reason)
     candidates = [plain]
     if channels_last:
         candidates.append(replace(plain, channels_last=True))
@@ -79,6 +84,66 @@ def choose_compute(
         return replace(plain, reason="float32, as there is nothing else to choose on this device")
     architecture = _median_architecture(architectures, dataset)
     return _measure_candidates(candidates, architecture, training, dataset)
+
+
+def choose_pack(
+    compute: Compute,
+    architectures: Sequence[Architecture],
+    training: TrainingSettings,
+    dataset: Dataset,
+    *,
+    replicates: int,
+    memory_mib: float,
+) -> Compute:
+    """Choose how many replicates of a trial are trained as one network.
+
+    All of them, or as many as the memory takes of the largest network, where a step of the network of median
+    MACs then takes at least 10 % less time than one step each; else 1.
+
+    Args:
+        compute: Precision and memory format, as `choose_compute` gives them.
+        architectures: Those that the study may train.
+        training: Batch size and optimizer.
+        dataset: For the shape of the images and the number of classes.
+        replicates: Seeds of a trial.
+        memory_mib: What one worker may take.
+    """
+    if replicates < 2 or not architectures:
+        return compute
+    needed_mib = max(_estimate_memory_mib(architecture, training, dataset) for architecture in architectures)
+    pack = min(replicates, int(memory_mib / needed_mib))
+    if pack < 2:
+        return _add_reason(compute, "replicates one by one, for two of the largest network exceed the memory")
+    architecture = _median_architecture(architectures, dataset)
+    torch.set_num_threads(compute.threads)
+    batch = _sample_batch(training, dataset)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            networks = [
+                build_network(architecture, dataset.input_shape, dataset.num_classes) for _ in range(pack + 1)
+            ]
+        steps = [_build_step(compute, some, training, batch) for some in (networks[:1], networks[1:])]
+        one, packed = (timing.seconds for timing in _time_in_turns([compute, compute], steps))
+    # Nor must this end the study: such networks are trained one by one.
+    except (PackingError, RuntimeError, MemoryError) as error:
+        reason = describe_failure(error).splitlines()[0]
+        return _add_reason(
+            compute, f"replicates one by one, as {architecture.name} cannot be packed: {reason}"
+        )
+    gains = packed * _NEEDED_GAIN <= one * pack
+    measured = f"{architecture.name}: {pack} packed {packed * 1000:.1f} ms, one alone {one * 1000:.1f} ms"
+    how = f"up to {pack} replicates packed" if gains else "replicates one by one"
+    return _add_reason(replace(compute, pack=pack if gains else 1), f"{how} ({measured})")
+
+
+def _add_reason(compute: Compute, reason: str) -> Compute:
+    return replace(compute, reason=f"{compute.reason}; {reason}")
+
+
+def _estimate_memory_mib(architecture: Architecture, training: TrainingSettings, dataset: Dataset) -> float:
+    cost = count_cost(architecture, dataset.input_shape, dataset.num_classes)
+    # weights, gradients, two moments of adam; and as much again as autograd keeps, for what kernels take
+    return 2 * cost.activation_mib * training.batch_size + 4 * 4 * cost.parameters / 2**20
 
 
 def measure_step(
@@ -93,7 +158,7 @@ def measure_step(
     batch = _sample_batch(training, dataset)
     with torch.random.fork_rng(devices=[]):
         network = build_network(architecture, dataset.input_shape, dataset.num_classes)
-    (timing,) = _time_in_turns([compute], [_build_step(compute, network, training, batch)])
+    (timing,) = _time_in_turns([compute], [_build_step(compute, [network], training, batch)])
     return len(batch[1]), timing.seconds
 
 
@@ -124,7 +189,10 @@ def _measure_candidates(
             networks = [
                 build_network(architecture, dataset.input_shape, dataset.num_classes) for _ in candidates
             ]
-        steps = [_build_step(*pair, training, batch) for pair in zip(candidates, networks, strict=True)]
+        steps = [
+            _build_step(candidate, [network], training, batch)
+            for candidate, network in zip(candidates, networks, strict=True)
+        ]
         timings = _time_in_turns(candidates, steps)
     # A network that cannot be trained here fails as a trial, with its reason; it must not end the study.
     except (RuntimeError, MemoryError) as error:
@@ -146,15 +214,23 @@ def _sample_batch(training: TrainingSettings, dataset: Dataset) -> Batch:
 
 
 def _build_step(
-    compute: Compute, network: nn.Module, training: TrainingSettings, batch: Batch
+    compute: Compute, networks: Sequence[nn.Module], training: TrainingSettings, batch: Batch
 ) -> Callable[[], None]:
-    """Build a step of training as the loop makes it: forward, backward, optimizer."""
+    """Build a step of training as the loop makes it: forward, backward, optimizer. Several are packed."""
     fabric = build_fabric(compute.device, compute.precision)
-    module = Classifier(network, training, steps_per_epoch=1, channels_last=compute.channels_last)
-    module.to(fabric.device).train()
-    optimizer = build_optimizer(network, training)
+    modules = [
+        Classifier(network, training, steps_per_epoch=1, channels_last=compute.channels_last).to(
+            fabric.device
+        )
+        for network in networks
+    ]
+    module = modules[0] if len(modules) == 1 else PackedClassifier(modules)
+    module.train()
+    optimizer = build_optimizer(module.network, training)
     images, labels = batch
     on_device = (images.to(fabric.device), labels.to(fabric.device))
+    if len(modules) > 1:
+        on_device = next(put_side_by_side([iter([on_device]) for _ in modules]))
 
     def step() -> None:
         with fabric.autocast():

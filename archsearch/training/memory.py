@@ -14,6 +14,7 @@ import torch
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"
+_CGROUP = Path("/sys/fs/cgroup")
 _MIB = 2**20
 
 
@@ -49,6 +50,21 @@ class MemoryMeter:
             return torch.cuda.max_memory_allocated(self._device) / _MIB
         self.sample()
         return self._seen_mib
+
+
+def measure_free_mib(device: str) -> float:
+    """Measure the memory that trainings may take: the GPU's, or the machine's up to the container's limit."""
+    if device == "cuda":
+        return torch.cuda.mem_get_info()[0] / _MIB
+    free_mib = psutil.virtual_memory().available / _MIB
+    try:
+        limit = int((_CGROUP / "memory.max").read_text())
+        # without the files that it keeps in memory for as long as there is room
+        used = int((_CGROUP / "memory.stat").read_text().split()[1])
+    # no control group, or "max": no limit
+    except (OSError, ValueError):
+        return free_mib
+    return min(free_mib, (limit - used) / _MIB)
 
 
 def _return_free_memory() -> None:

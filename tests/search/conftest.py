@@ -13,7 +13,8 @@ import pytest
 from archsearch.journal import Journal, Record, RunFolder
 from archsearch.search.conductor import Conductor, Workplace
 from archsearch.study import StudyConfig, parse_study
-from archsearch.training import Compute, EpochReport, Job, Result
+from archsearch.training import Compute, EpochReport, Job, Pack, Result
+from archsearch.training.values import as_pack
 
 Curve = Callable[[Job], list[float]]
 
@@ -30,21 +31,27 @@ class TableExecutor:
 
     Attributes:
         trained: Trial and seed of every job submitted.
+        packs: The same, by what was submitted together.
         losses: How many jobs from now on are lost with their worker.
     """
 
     def __init__(self, slots: int = 1, curve: Curve = hashed_curve) -> None:
         self.slots = slots
         self.trained: list[tuple[int, int]] = []
+        self.packs: list[list[tuple[int, int]]] = []
         self.losses = 0
         self._curve = curve
         self._jobs: deque[tuple[Job, list[float]]] = deque()
+        self._pack_of: dict[tuple[int, int], int] = {}
         self._stopped: set[tuple[int, int]] = set()
 
-    def submit(self, job: Job) -> None:
-        self.trained.append((job.trial, job.seed))
-        self._jobs.append((job, []))
-        assert len(self._jobs) <= self.slots
+    def submit(self, work: Job | Pack) -> None:
+        pack = as_pack(work)
+        self.packs.append(list(pack.replicates))
+        self.trained += pack.replicates
+        self._jobs += [(job, []) for job in pack.jobs]
+        self._pack_of.update(dict.fromkeys(pack.replicates, len(self.packs)))
+        assert len({self._pack_of[job.replicate] for job, _ in self._jobs}) <= self.slots
 
     def wait(self, timeout_s: float | None) -> EpochReport | Result | None:
         if not self._jobs:
@@ -90,12 +97,13 @@ class Laboratory:
         text: str,
         executor: TableExecutor | None = None,
         listen: Callable[[Record], None] = lambda record: None,
+        pack: int = 1,
     ) -> Conductor:
         study = parse_study(text, "study.yaml")
         with Journal.open(self.folder.journal) as journal:
             if not journal.records:
                 journal.append("study", **self._header(study))
-            workplace = Workplace(executor or TableExecutor(), Compute(), self.folder)
+            workplace = Workplace(executor or TableExecutor(), Compute(pack=pack), self.folder)
             conductor = Conductor(study, journal, workplace, listen=listen)
             if conductor.take_up():
                 conductor.record("session")

@@ -7,7 +7,7 @@ from archsearch.architecture import resolve_architecture
 from archsearch.data import load_dataset
 from archsearch.study.settings import DataSettings, TrainingSettings
 from archsearch.training import compute
-from archsearch.training.compute import choose_compute
+from archsearch.training.compute import choose_compute, choose_pack
 from archsearch.training.values import Compute
 
 
@@ -98,3 +98,69 @@ def test_a_network_that_cannot_be_trained_here_leaves_float32_and_says_why(monke
     monkeypatch.setattr(compute, "_time_in_turns", out_of_memory)
 
     assert choose() == Compute(reason="float32, as residual-8 w4 pad cannot be measured: out of memory")
+
+
+def choose_packing(monkeypatch, *, one_ms, packed_ms, replicates=3, memory_mib=10_000.0, architectures=({},)):
+    seen = []
+
+    def timings(candidates, steps):
+        for step in steps:
+            step()
+        seen.append(len(steps))
+        return [compute._Timing(candidates[0], ms / 1000) for ms in (one_ms, packed_ms)]
+
+    monkeypatch.setattr(compute, "_time_in_turns", timings)
+    return choose_pack(
+        Compute(reason="because"),
+        [resolve_architecture({"depth": 8, "width": 4} | fields) for fields in architectures],
+        TrainingSettings(batch_size=32),
+        load_dataset(DataSettings()),
+        replicates=replicates,
+        memory_mib=memory_mib,
+    )
+
+
+@pytest.mark.parametrize(("packed_ms", "pack"), [(20, 3), (27, 3), (28, 1), (40, 1)])
+def test_replicates_are_packed_where_that_saves_a_tenth(monkeypatch, packed_ms, pack):
+    chosen = choose_packing(monkeypatch, one_ms=10, packed_ms=packed_ms)
+
+    how = "up to 3 replicates packed" if pack == 3 else "replicates one by one"
+    assert chosen.pack == pack
+    assert chosen.reason == (
+        f"because; {how} (residual-8 w4 pad: 3 packed {packed_ms}.0 ms, one alone 10.0 ms)"
+    )
+
+
+def test_a_single_replicate_is_not_measured(monkeypatch):
+    chosen = choose_packing(monkeypatch, one_ms=10, packed_ms=1, replicates=1)
+    assert (chosen.pack, chosen.reason) == (1, "because")
+
+
+def test_a_pack_takes_no_more_than_the_memory(monkeypatch):
+    wide = ({}, {"depth": 20, "width": 64})
+    needed_mib = compute._estimate_memory_mib(
+        resolve_architecture(wide[1]), TrainingSettings(batch_size=32), load_dataset(DataSettings())
+    )
+    some = choose_packing(
+        monkeypatch, one_ms=10, packed_ms=1, replicates=5, memory_mib=2.5 * needed_mib, architectures=wide
+    )
+    none = choose_packing(monkeypatch, one_ms=10, packed_ms=1, memory_mib=needed_mib, architectures=wide)
+
+    assert some.pack == 2
+    assert none.pack == 1
+    assert none.reason.endswith("for two of the largest network exceed the memory")
+
+
+def test_what_cannot_be_packed_is_trained_one_by_one_and_says_so(monkeypatch):
+    monkeypatch.setattr(compute, "build_network", lambda *_: torch.nn.Bilinear(2, 2, 2))
+    chosen = choose_packing(monkeypatch, one_ms=10, packed_ms=1)
+    assert chosen.pack == 1
+    assert chosen.reason == (
+        "because; replicates one by one, as residual-8 w4 pad cannot be packed: "
+        "network is a Bilinear, which is not known to work packed"
+    )
+
+
+def test_a_journal_of_before_there_were_packs_trains_one_by_one():
+    fields = {"precision": "32", "channels_last": False, "threads": 1, "device": "cpu", "reason": ""}
+    assert Compute(**fields).pack == 1

@@ -1,0 +1,111 @@
+"""Which replicates a conductor packs."""
+
+from __future__ import annotations
+
+import pytest
+
+from archsearch.journal import read_journal
+from archsearch.training import Job
+from tests.search.conftest import Laboratory, TableExecutor, hashed_curve
+from tests.search.test_conductor import SEARCH, SWEEP, told
+
+
+def sizes(executor: TableExecutor) -> list[int]:
+    return [len(pack) for pack in executor.packs]
+
+
+THREE = SWEEP.replace("seeds: 2", "seeds: 3")
+ONE_CELL = THREE.replace("sweep: {block: [plain, residual], depth: [8, 14]}", "sweep: {depth: [8]}")
+
+
+def test_without_a_pack_each_replicate_travels_alone(laboratory: Laboratory) -> None:
+    executor = TableExecutor(slots=2)
+    laboratory.run(THREE, executor)
+    assert sizes(executor) == [1] * 12
+
+
+@pytest.mark.parametrize(
+    ("slots", "pack", "expected"),
+    [(1, 3, [3, 3, 3, 3]), (1, 2, [2, 1] * 4), (2, 3, [3, 3, 3, 3]), (1, 8, [3, 3, 3, 3])],
+)
+def test_replicates_of_a_trial_are_packed(
+    slots: int, pack: int, expected: list[int], laboratory: Laboratory
+) -> None:
+    executor = TableExecutor(slots)
+    conductor = laboratory.run(THREE, executor, pack=pack)
+
+    assert sizes(executor) == expected
+    assert all(len({trial for trial, _ in together}) == 1 for together in executor.packs)
+    assert sorted(executor.trained) == [(trial, seed) for trial in range(4) for seed in range(3)]
+    assert {trial.outcome for trial in conductor.trials.values()} == {"complete"}
+
+
+@pytest.mark.parametrize(("slots", "expected"), [(2, [2, 1]), (3, [1, 1, 1]), (5, [1, 1, 1])])
+def test_no_worker_stays_idle_for_the_sake_of_a_larger_pack(
+    slots: int, expected: list[int], laboratory: Laboratory
+) -> None:
+    executor = TableExecutor(slots)
+    laboratory.run(ONE_CELL, executor, pack=3)
+    assert sizes(executor) == expected
+
+
+def test_packing_changes_nothing_that_a_trial_comes_to(laboratory: Laboratory, tmp_path) -> None:
+    alone = told(laboratory.run(THREE, TableExecutor(1)))
+    packed = told(Laboratory(tmp_path / "packed").run(THREE, TableExecutor(1), pack=3))
+    assert packed == alone
+
+
+def test_a_search_is_never_packed_and_its_confirmations_are(laboratory: Laboratory) -> None:
+    executor = TableExecutor(slots=2)
+    text = SEARCH + "seeds: 3\n"
+    conductor = laboratory.run(text, executor, pack=3)
+
+    phases = [conductor.trials[pack[0][0]].phase for pack in executor.packs]
+    assert [(phase, size) for phase, size in zip(phases, sizes(executor), strict=True) if size > 1] == [
+        ("confirm", 2)
+    ]
+    assert phases.count("confirm") == 2
+
+
+def test_a_search_is_asked_for_no_trial_ahead(laboratory: Laboratory, tmp_path) -> None:
+    alone = told(laboratory.run(SEARCH, TableExecutor(1)))
+    packed = told(Laboratory(tmp_path / "packed").run(SEARCH, TableExecutor(1), pack=3))
+    assert packed == alone
+
+
+def test_replicates_that_were_lost_with_their_pack_are_tried_again_alone(laboratory: Laboratory) -> None:
+    executor = TableExecutor(1)
+    executor.losses = 3
+    conductor = laboratory.run(ONE_CELL, executor, pack=3)
+
+    assert sizes(executor) == [3, 1, 1, 1]
+    assert conductor.trials[0].outcome == "complete"
+    assert {replicate.attempts for replicate in conductor.trials[0].replicates.values()} == {2}
+
+
+def test_a_replicate_that_fails_in_a_pack_fails_its_trial_alone(laboratory: Laboratory) -> None:
+    def curve(job: Job) -> list[float]:
+        return [float("nan")] if (job.trial, job.seed) == (1, 2) else hashed_curve(job)
+
+    conductor = laboratory.run(THREE, TableExecutor(1, curve), pack=3)
+
+    assert [trial.outcome for trial in conductor.trials.values()] == ["complete", "failed"] + ["complete"] * 2
+    ended = conductor.trials[1].replicates
+    assert [ended[seed].outcome for seed in range(3)] == ["complete", "complete", "failed"]
+
+
+def test_an_interrupted_study_packs_what_is_left(laboratory: Laboratory) -> None:
+    laboratory.run(THREE, TableExecutor(1), pack=3)
+    ends = [r.number for r in read_journal(laboratory.folder.journal) if r.kind == "replicate"]
+    laboratory.keep(ends[3])
+    executor = TableExecutor(1)
+    conductor = laboratory.run(THREE, executor, pack=3)
+
+    assert sizes(executor)[0] == 2
+    assert {trial.outcome for trial in conductor.trials.values()} == {"complete"}
+
+
+def test_the_journal_says_who_was_trained_together(laboratory: Laboratory) -> None:
+    laboratory.run(ONE_CELL, TableExecutor(1), pack=3)
+    started = [record for record in read_journal(laboratory.folder.journal) if record.kind == "started"]
+    assert [record.fields["packed"] for record in started] == [[0, 1, 2]] * 3
