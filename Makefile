@@ -8,7 +8,7 @@ INSTALLED := .venv/installed
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,postgresql]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,postgresql,ray]'
 	touch $@
 
 quickstart: $(INSTALLED)  ## search small networks on digits, then export the best one

@@ -4,7 +4,7 @@ The LightningDataModule is imported from `archsearch.data.module`, since Lightni
 """
 
 from archsearch.data.dataset import Dataset, Split
-from archsearch.data.loading import check_data, load_dataset
+from archsearch.data.loading import check_data, give_dataset, load_dataset
 from archsearch.data.source import RawData, Source, load_source_plugins, register_source
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Source",
     "Split",
     "check_data",
+    "give_dataset",
     "load_dataset",
     "load_source_plugins",
     "register_source",

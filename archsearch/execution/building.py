@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from archsearch.execution.inline import InlineExecutor
 from archsearch.execution.local import LocalExecutor
-from archsearch.execution.machine import Devices, count_workers, find_devices
+from archsearch.execution.machine import Devices, choose_devices, count_workers
 from archsearch.execution.protocol import Executor, Train
+from archsearch.execution.ray_cluster import Share, import_ray
 from archsearch.study.settings import ExecutionSettings
 from archsearch.training import train as train_job
 
@@ -21,11 +22,18 @@ def build_executor(
         train: The training; archsearch's own where not given.
 
     Raises:
-        StudyError: The machine has no device of the kind that is asked for.
+        StudyError: The machine has no device of the kind that is asked for, or Ray is not installed.
     """
-    devices = devices or find_devices(settings.device)
+    devices = devices or choose_devices(settings)
     if settings.executor == "inline":
         return InlineExecutor(train)
+    if settings.executor == "ray":
+        # Ray is an extra, and its executor loads the data, for which it needs torch.
+        import_ray()
+        from archsearch.execution.ray_executor import RayExecutor
+
+        workers = None if settings.workers == "auto" else settings.workers
+        return RayExecutor(train, find_share(settings, devices), workers=workers, address=settings.address)
     return LocalExecutor(
         train,
         count_workers(settings, devices),
@@ -33,3 +41,11 @@ def build_executor(
         # What takes seconds to import, torch and Lightning, is imported once for all workers.
         preload=["archsearch.training.loop"] if train is train_job else (),
     )
+
+
+def find_share(settings: ExecutionSettings, devices: Devices) -> Share:
+    """Return what a trial takes of a node: as set, else one CPU and on GPUs its devices."""
+    gpus = settings.gpus_per_trial
+    if gpus is None:
+        gpus = settings.devices_per_trial if devices.kind == "cuda" else 0
+    return Share(settings.cpus_per_trial, gpus)

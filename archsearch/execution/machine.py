@@ -58,12 +58,32 @@ def find_devices(wanted: Literal["auto", "cpu", "cuda", "mps"]) -> Devices:
     )
 
 
+def choose_devices(settings: ExecutionSettings) -> Devices:
+    """Return the devices of a study: this machine's, or of a Ray cluster the kind that it asks for.
+
+    Raises:
+        StudyError: This machine has none of the kind that is asked for.
+    """
+    if settings.executor != "ray":
+        return find_devices(settings.device)
+    # The cluster may have what this machine has not. Where nothing is said, its nodes are taken to be alike.
+    if settings.gpus_per_trial is not None:
+        return Devices("cuda" if settings.gpus_per_trial else "cpu")
+    cuda = settings.device == "cuda" or (settings.device == "auto" and find_devices("auto").kind == "cuda")
+    return Devices("cuda" if cuda else "cpu")
+
+
 def count_workers(settings: ExecutionSettings, devices: Devices) -> int:
-    """Return the number of trainings at a time: as set, else one a device, on CPUs one a core."""
+    """Return the number of trainings at a time: as set, else one a device, on CPUs one a core.
+
+    Of a Ray cluster, which is asked only when it is needed: as many as this machine would take.
+    """
     if settings.executor == "inline":
         return 1
     if settings.workers != "auto":
         return settings.workers
+    if settings.executor == "ray":
+        return max(1, int(count_cores() / settings.cpus_per_trial))
     return {"cpu": count_cores(), "cuda": len(devices.cuda), "mps": 1}[devices.kind]
 
 
@@ -75,6 +95,13 @@ def count_threads(workers: int) -> int:
     limit = os.environ.get("OMP_NUM_THREADS", "")
     threads = max(1, count_cores() // workers)
     return min(threads, int(limit)) if limit.isdecimal() and int(limit) > 0 else threads
+
+
+def choose_threads(settings: ExecutionSettings, devices: Devices) -> int:
+    """Return the threads of one trial: on a Ray cluster its CPUs, else its part of this machine's."""
+    if settings.executor == "ray":
+        return max(1, int(settings.cpus_per_trial))
+    return count_threads(count_workers(settings, devices))
 
 
 def _visible_cuda_devices(count: int) -> tuple[str, ...]:

@@ -140,18 +140,47 @@ class ExecutionSettings(Settings):
     """Where trials run; may change between two runs of a study.
 
     Attributes:
-        executor: ``local`` (worker processes) or ``inline`` (this process, one job after the other).
-        workers: Worker processes; ``auto`` is one a core on a CPU, one a device on GPUs.
+        executor: ``local`` (worker processes), ``inline`` (this process, one job after the other) or ``ray``
+            (the machines of a Ray cluster).
+        workers: Worker processes; ``auto`` is one a core on a CPU, one a device on GPUs, and with ray what
+            the cluster has room for.
         devices_per_trial: Devices that train one replicate together.
         retries: How often a replicate is tried again after its worker died.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        address: ray: the cluster, as ``host:port`` or ``auto``; empty takes RAY_ADDRESS, else starts a small
+            one on this machine.
+        cpus_per_trial: ray: CPUs that a trial takes of a node; it trains with as many threads.
+        gpus_per_trial: ray: GPUs that a trial takes of a node, of one also a fraction; left out: the devices
+            of the trial.
     """
 
-    executor: Literal["local", "inline"] = "local"
+    executor: Literal["local", "inline", "ray"] = "local"
     workers: Literal["auto"] | Count = "auto"
     devices_per_trial: Literal[1] = 1
     retries: Annotated[int, Field(ge=0, le=100)] = 2
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    address: str = ""
+    cpus_per_trial: Positive = 1
+    gpus_per_trial: NotNegative | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self, info: ValidationInfo) -> Self:
+        if info.context == ONE_FIELD:
+            return self
+        of_ray = self.model_fields_set & {"address", "cpus_per_trial", "gpus_per_trial"}
+        if of_ray and self.executor != "ray":
+            raise ValueError(f"{', '.join(sorted(of_ray))} must be left out without executor: ray")
+        for name in ("cpus_per_trial", "gpus_per_trial"):
+            amount = getattr(self, name) or 0
+            if amount > 1 and amount != int(amount):
+                raise ValueError(f"{name} must be a whole number above 1, which Ray cannot divide")
+        if self.executor == "ray" and self.device == "mps":
+            raise ValueError("device must be auto, cpu or cuda with executor: ray")
+        if self.gpus_per_trial and self.device == "cpu":
+            raise ValueError("gpus_per_trial must be 0 with device: cpu")
+        if self.gpus_per_trial == 0 and self.device == "cuda":
+            raise ValueError("gpus_per_trial must be above 0 with device: cuda")
+        return self
 
 
 class TrackingSettings(Settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -14,12 +15,20 @@ from archsearch.errors import RunFolderError
 
 def save_weights(network: nn.Module, path: str | Path) -> None:
     """Save all parameters and buffers; the file is there in full or not at all."""
-    path = Path(path)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    _write(Path(path), lambda part: save_file(tensors, part))
+
+
+def write_weights(content: bytes, path: str | Path) -> None:
+    """Write a file of weights that another machine has saved; it is there in full or not at all."""
+    _write(Path(path), lambda part: part.write_bytes(content))
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     try:
-        save_file(tensors, part)
+        write(part)
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)

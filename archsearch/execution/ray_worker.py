@@ -1,0 +1,95 @@
+"""What runs in a worker process of a Ray cluster: trainings, an epoch a call.
+
+A worker is an actor and not a task: it keeps its imports, its devices and its data from job to job (Ray ends
+the process of a task that used a GPU, and a task cannot be told to stop after its epoch).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from archsearch.data import Dataset, Split, give_dataset
+from archsearch.execution.course import Course
+from archsearch.execution.protocol import Train
+from archsearch.training.values import EpochReport, Job, Pack, Replicate, Result
+
+Step = tuple[EpochReport | Result, bytes]
+"""What an epoch came to, and with a result the trained weights, where they are asked for."""
+
+
+class RayWorker:
+    """Trains one job or pack at a time. Ray makes it an actor, with the CPUs and GPUs of one trial."""
+
+    def __init__(self, train: Train) -> None:
+        self._train = train
+        self._course: Course | None = None
+        self._folder = Path(tempfile.mkdtemp(prefix="archsearch-"))
+
+    def versions(self) -> dict[str, str]:
+        """What must be the same on all machines."""
+        return find_versions()
+
+    def begin(self, pack: Pack, data: dict[str, Any]) -> Step | None:
+        """Train the first epoch of a pack, on the data of `disassemble`."""
+        give_dataset(pack.jobs[0].data, assemble(data))
+        self._course = Course(Pack(tuple(self._saving_here(job) for job in pack.jobs)), self._train)
+        return self.advance(frozenset())
+
+    def advance(self, stopping: frozenset[Replicate]) -> Step | None:
+        """Train up to the next news, or stop whose turn it is; None where the pack has already ended."""
+        course = self._course
+        if course is None:
+            return None
+        event = course.advance(stop=course.turn in stopping)
+        if course.ended:
+            self._course = None
+        if isinstance(event, EpochReport):
+            return event, b""
+        path = self._weights(event.replicate)
+        weights = path.read_bytes() if path.exists() else b""
+        path.unlink(missing_ok=True)
+        return event, weights
+
+    def _saving_here(self, job: Job) -> Job:
+        # The path that a job names is one of the conductor's disk.
+        if job.weights_path is None:
+            return job
+        return dataclasses.replace(job, weights_path=str(self._weights(job.replicate)))
+
+    def _weights(self, replicate: Replicate) -> Path:
+        trial, seed = replicate
+        return self._folder / f"{trial}-{seed}.safetensors"
+
+
+def find_versions() -> dict[str, str]:
+    """Return the versions that a study's arithmetic depends on; CUDA's part of torch's is left out."""
+    return {name: importlib.metadata.version(name).split("+")[0] for name in ("archsearch", "torch")}
+
+
+def disassemble(dataset: Dataset) -> dict[str, Any]:
+    """Take a data set apart into numpy arrays, which all workers of a node read from one place in memory."""
+    parts: dict[str, Any] = {}
+    for field in dataclasses.fields(dataset):
+        value = getattr(dataset, field.name)
+        if isinstance(value, Split):
+            value = (value.images.contiguous().numpy(), value.labels.contiguous().numpy())
+        parts[field.name] = value
+    return parts
+
+
+def assemble(parts: dict[str, Any]) -> Dataset:
+    """Put a data set together again, without copying; its images and labels must not be written to."""
+    fields = dict(parts)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        for name in ("train", "val", "test"):
+            images, labels = parts[name]
+            fields[name] = Split(torch.from_numpy(images), torch.from_numpy(labels))
+    return Dataset(**fields)
