@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import shutil
 import tempfile
 import warnings
 from pathlib import Path
@@ -30,7 +31,7 @@ class RayWorker:
     def __init__(self, train: Train) -> None:
         self._train = train
         self._course: Course | None = None
-        self._folder = Path(tempfile.mkdtemp(prefix="archsearch-"))
+        self._folder = Path()
 
     def versions(self) -> dict[str, str]:
         """What must be the same on all machines."""
@@ -39,6 +40,8 @@ class RayWorker:
     def begin(self, pack: Pack, data: dict[str, Any]) -> Step | None:
         """Train the first epoch of a pack, on the data of `disassemble`."""
         give_dataset(pack.jobs[0].data, assemble(data))
+        # The paths that jobs name are of the conductor's disk.
+        self._folder = Path(tempfile.mkdtemp(prefix="archsearch-"))
         self._course = Course(Pack(tuple(self._saving_here(job) for job in pack.jobs)), self._train)
         return self.advance(frozenset())
 
@@ -48,17 +51,14 @@ class RayWorker:
         if course is None:
             return None
         event = course.advance(stop=course.turn in stopping)
+        path = self._weights(event.replicate)
+        weights = path.read_bytes() if isinstance(event, Result) and path.exists() else b""
         if course.ended:
             self._course = None
-        if isinstance(event, EpochReport):
-            return event, b""
-        path = self._weights(event.replicate)
-        weights = path.read_bytes() if path.exists() else b""
-        path.unlink(missing_ok=True)
+            shutil.rmtree(self._folder, ignore_errors=True)
         return event, weights
 
     def _saving_here(self, job: Job) -> Job:
-        # The path that a job names is one of the conductor's disk.
         if job.weights_path is None:
             return job
         return dataclasses.replace(job, weights_path=str(self._weights(job.replicate)))
