@@ -26,6 +26,7 @@ class ReplicateHistory:
         started: When the latest attempt started.
         finished: When the outcome was recorded.
         repeated_of: Number of the trial that was trained in its place, being the same; else None.
+        note: What else is worth knowing: why it was trained alone, and not packed with others.
     """
 
     seed: int
@@ -39,6 +40,7 @@ class ReplicateHistory:
     started: float | None = None
     finished: float | None = None
     repeated_of: int | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)

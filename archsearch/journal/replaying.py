@@ -114,6 +114,7 @@ class Replay:
                 metrics=record.fields["metrics"],
                 finished=record.time,
                 repeated_of=record.fields.get("repeated_of"),
+                note=record.fields.get("note", ""),
             ),
         )
 

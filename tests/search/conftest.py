@@ -33,6 +33,7 @@ class TableExecutor:
         trained: Trial and seed of every job submitted.
         packs: The same, by what was submitted together.
         losses: How many jobs from now on are lost with their worker.
+        note: Of every result.
     """
 
     def __init__(self, slots: int = 1, curve: Curve = hashed_curve) -> None:
@@ -40,6 +41,7 @@ class TableExecutor:
         self.trained: list[tuple[int, int]] = []
         self.packs: list[list[tuple[int, int]]] = []
         self.losses = 0
+        self.note = ""
         self._curve = curve
         self._jobs: deque[tuple[Job, list[float]]] = deque()
         self._pack_of: dict[tuple[int, int], int] = {}
@@ -74,7 +76,7 @@ class TableExecutor:
             return EpochReport(*at, len(done) - 1, {"val_accuracy": accuracy, "val_error": 1 - accuracy})
         accuracy = done[-1]
         metrics = {"val_accuracy": accuracy, "val_error": 1 - accuracy, "train_error": (1 - accuracy) / 2}
-        return Result(*at, "complete", "", len(done), metrics)
+        return Result(*at, "complete", "", len(done), metrics, self.note)
 
     def stop(self, trial: int, seed: int) -> None:
         self._stopped.add((trial, seed))

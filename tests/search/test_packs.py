@@ -109,3 +109,11 @@ def test_the_journal_says_who_was_trained_together(laboratory: Laboratory) -> No
     laboratory.run(ONE_CELL, TableExecutor(1), pack=3)
     started = [record for record in read_journal(laboratory.folder.journal) if record.kind == "started"]
     assert [record.fields["packed"] for record in started] == [[0, 1, 2]] * 3
+
+
+def test_the_journal_says_why_a_pack_was_trained_one_by_one(laboratory: Laboratory) -> None:
+    executor = TableExecutor(1)
+    executor.note = "trained alone: out of memory"
+    conductor = laboratory.run(ONE_CELL, executor, pack=3)
+    notes = {replicate.note for replicate in conductor.trials[0].replicates.values()}
+    assert notes == {"trained alone: out of memory"}

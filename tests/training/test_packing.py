@@ -12,6 +12,7 @@ from torch import nn
 
 from archsearch.architecture import BLOCKS, FIELDS, resolve_architecture
 from archsearch.errors import ArchitectureError
+from archsearch.study.settings import DataSettings
 from archsearch.training import EpochReport, Job, Pack, Result, group, train
 from archsearch.training.packing import PackedClassifier
 from tests.models.contract import settings_of_block
@@ -102,8 +103,9 @@ def check_alone(job: Job, tmp_path, *, rel: float, stop: dict[int, int] | None =
             )
             assert list(ours) == list(weights)
             for name, weight in weights.items():
-                # a bias before a norm has no gradient but rounding
-                torch.testing.assert_close(ours[name], weight, rtol=rel, atol=rel / 100, msg=name)
+                # of the tensor's scale; a bias before a norm has no gradient but rounding
+                atol = rel * max(float(weight.double().abs().max()), 0.01)
+                torch.testing.assert_close(ours[name], weight, rtol=rel, atol=atol)
     return results
 
 
@@ -123,9 +125,12 @@ def rows() -> list[object]:
 
 @pytest.mark.parametrize("architecture", rows())
 def test_every_block_is_trained_packed_as_alone(architecture, in_double, packs, tmp_path):
-    if architecture["layout"] in ("imagenet", "vgg"):
-        pytest.skip("digits are too small for it")
+    if architecture["layout"] == "vgg":
+        pytest.skip("its head of 4,096 units takes minutes; a step of it is compared among the models")
     job = plain_job(architecture)
+    if architecture["layout"] == "imagenet":
+        images = DataSettings(name="synthetic", samples=60, image_size=32, train_limit=40)
+        job = replace(job, data=images)
     check_alone(job, tmp_path, rel=1e-9)
     assert packs == [len(SEEDS)]
 
