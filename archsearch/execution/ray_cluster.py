@@ -88,6 +88,7 @@ def connect(address: str, *, timeout_s: float = _ANSWER_TIMEOUT_S) -> Iterator[A
         return
     address = address or os.environ.get("RAY_ADDRESS", "") or "local"
     where: dict[str, Any] = {"address": address}
+    auth_mode = os.environ.get("RAY_AUTH_MODE")
     if address == "local":
         where |= {"num_cpus": count_cores(), "include_dashboard": False}
     else:
@@ -103,6 +104,9 @@ def connect(address: str, *, timeout_s: float = _ANSWER_TIMEOUT_S) -> Iterator[A
         yield ray
     finally:
         ray.shutdown()
+        if auth_mode is None:
+            # Set by Ray, which asks for a token in the cluster that it starts here.
+            os.environ.pop("RAY_AUTH_MODE", None)
 
 
 def _probe(address: str, timeout_s: float) -> None:
@@ -129,7 +133,7 @@ def _probe(address: str, timeout_s: float) -> None:
 def _no_cluster(address: str, reason: str) -> ExecutionError:
     return ExecutionError(
         f"The Ray cluster at {address} cannot be used: {reason.strip().rstrip('.')}. "
-        "This machine must be a node of it: `ray status` shows whether it is."
+        "This machine must be a node of it, and know its token if it has one: see what `ray status` says."
     )
 
 
