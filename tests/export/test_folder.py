@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -159,7 +158,7 @@ def test_an_empty_folder_may_be_written_into_and_a_file_may_not(tmp_path: Path) 
 
 def test_a_place_that_cannot_be_written_is_named() -> None:
     place = Path("/proc/archsearch/net")
-    if not os.path.isdir("/proc"):
+    if not Path("/proc").is_dir():
         pytest.skip("there is no /proc, the folder in which nobody can make another")
 
     with pytest.raises(ExportError, match=r"--output: must be writable \(.*\), got '/proc/archsearch/net'"):

@@ -282,7 +282,7 @@ def test_finished_trials_are_copied_to_an_optuna_storage_once(laboratory: Labora
 
 
 @pytest.mark.parametrize(
-    "text", [SEARCH.replace("12", "4") + "seeds: 2\nsampler: random\n", SWEEP], ids=["search", "sweep"]
+    "text", [SEARCH.replace("12", "2") + "seeds: 2\nsampler: random\n", SWEEP], ids=["search", "sweep"]
 )
 def test_wherever_it_was_killed_no_infeasible_trial_is_ever_trained(
     text: str, laboratory: Laboratory, tmp_path: Path
