@@ -97,7 +97,7 @@ def test_a_folder_of_other_things_is_left_alone(searched: RunStudy, tmp_path: Pa
 
     assert answer.code == 2
     assert re.search(
-        r"--output: must be a new or empty folder or an earlier export, got '.*thesis'\. Choose", answer.err
+        r"--output: must be a new or empty folder or an earlier export, got '/.*\. Choose", answer.err
     )
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.tex"]
 
