@@ -3,9 +3,9 @@
     python -m benchmarks.overhead --output benchmarks/results/overhead.json
     python -m benchmarks.overhead --tasks digits-resnet8-20 --stacks bare local --rounds 5
 
-Stacks: `bare` (a PyTorch loop in one process, one thread), `inline` (archsearch, this process, one thread, 32),
-`local` (archsearch, one worker a core, 32), `local_auto` (archsearch at its defaults), `hand_written` (Optuna
-on SQLite, Lightning Trainer and MLFlowLogger at their defaults), `ray_tune` (where ray is installed).
+Stacks: `bare` (a PyTorch loop in one process, one thread), `inline` (archsearch, this process, one thread,
+32), `local` (archsearch, one worker a core, 32), `local_auto` (archsearch at its defaults), `hand_written`
+(Optuna on SQLite, Lightning Trainer and MLFlowLogger at their defaults), `ray_tune` (where ray is installed).
 
 Protocol. Every run is a fresh process. In each round all stacks run in turn on the same task (same networks,
 data, batch size, optimiser, schedule, epochs and seeds). Inside the clock is everything but imports: Optuna,

@@ -44,6 +44,8 @@ def package(tmp_path, monkeypatch, registry):
     points = info / "entry_points.txt"
     points.write_text("[archsearch.blocks]\ntriple = my_blocks:TRIPLE\nhalved = my_blocks:HALVED\n")
     monkeypatch.syspath_prepend(str(tmp_path))
+    # another test's package of this name may have been imported before
+    monkeypatch.delitem(sys.modules, "my_blocks", raising=False)
     yield points
     sys.modules.pop("my_blocks", None)
 
