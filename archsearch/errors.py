@@ -64,9 +64,10 @@ class InputError(ArchsearchError):
         return " ".join(part for part in (f"{place}:" if place else "", sentence, self.fix) if part)
 
 
-def _shown(value: Any, limit: int = 80) -> str:
+def _shown(value: Any, limit: int = 120) -> str:
     text = value if isinstance(value, str) and value.isidentifier() else repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    # The end of a path says most, the beginning of a list too.
+    return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 2 :]}"
 
 
 class ArchitectureError(InputError):

@@ -102,3 +102,20 @@ def constraint_violations(
         if bounds.min is not None:
             violations[f"{name}.min"] = (bounds.min - value) / abs(bounds.min or 1)
     return violations
+
+
+def describe_candidate(candidate: Candidate, name: str) -> dict[str, Any]:
+    """What the journal says of a candidate; its name is the network's own where none is given."""
+    spec, cost = candidate.spec, candidate.cost
+    described: dict[str, Any] = {
+        "name": name or (spec.architecture.name if spec else "nothing that can be built"),
+        "architecture": spec.architecture.to_mapping() if spec else {},
+        "architecture_id": spec.architecture.id if spec else "",
+        "training": spec.training.model_dump(mode="json") if spec else {},
+        "data": spec.data.model_dump(mode="json") if spec else {},
+        "requested_depth": spec.requested_depth if spec else None,
+        "dropped": list(spec.dropped) if spec else [],
+    }
+    for quantity in ("parameters", "macs", "activation_mib"):
+        described[quantity] = getattr(cost, quantity) if cost else None
+    return described

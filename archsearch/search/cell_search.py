@@ -14,6 +14,7 @@ import optuna
 from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState
 
+from archsearch.journal import TrialHistory
 from archsearch.search.proposals import suggest
 from archsearch.search.samplers import build_pruner, build_sampler, derive_seed
 from archsearch.study import Dimension, StudyConfig, combine
@@ -172,3 +173,13 @@ class CellSearch:
 
 def _count_combinations(dimensions: Sequence[Dimension], known: Mapping[str, Any]) -> int:
     return sum(1 for _ in combine(dimensions, known, Dimension.values))
+
+
+def told_to_optuna(trial: TrialHistory) -> Told | None:
+    """The end that Optuna was told of a trial; None while it is under way."""
+    if trial.outcome is None:
+        return None
+    if trial.objective_values is not None:
+        return "complete"
+    stopped = any(replicate.outcome == "stopped" for replicate in trial.replicates.values())
+    return "pruned" if stopped or trial.outcome == "infeasible" else "failed"

@@ -18,11 +18,17 @@ from archsearch.architecture import resolve_architecture
 from archsearch.execution import Executor
 from archsearch.journal import Journal, Record, Replay, RunFolder, StudyHistory, TrialHistory
 from archsearch.search.agenda import Agenda, Need
-from archsearch.search.candidates import Candidate, constraint_violations, examine, examine_baseline
-from archsearch.search.cell_search import CellSearch, Memo, Told
+from archsearch.search.candidates import (
+    Candidate,
+    constraint_violations,
+    describe_candidate,
+    examine,
+    examine_baseline,
+)
+from archsearch.search.cell_search import CellSearch, Memo, Told, told_to_optuna
 from archsearch.search.optuna_mirror import OptunaMirror
 from archsearch.search.replicates import Replicate, ReplicateQueue
-from archsearch.search.settling import Settlement, settle
+from archsearch.search.settling import UNDER_WAY, Settlement, is_settled, settle
 from archsearch.search.spending import Spending
 from archsearch.study import StudyConfig, label_values
 from archsearch.study.settings import DataSettings, TrainingSettings
@@ -37,7 +43,6 @@ _MEASURED_ALWAYS = (
     "macs",
     "train_time_s",
 )
-_UNDER_WAY = (None, "lost")
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ class Conductor:
         """Go on where the journal ends, once, before `run`; returns whether anything is left to do."""
         for trial in self.trials.values():
             for seed, replicate in trial.replicates.items():
-                if replicate.outcome not in _UNDER_WAY:
+                if replicate.outcome not in UNDER_WAY:
                     self._queue.end(trial, seed)
         for number in list(self.trials):
             self._restore(number)
@@ -208,7 +213,7 @@ class Conductor:
             values=values,
             seeds=list(self._seeds(need.phase)),
             optuna=asdict(memo) if memo else None,
-            **_description(candidate, need.name),
+            **describe_candidate(candidate, need.name),
         )
         self._begin(number, candidate)
 
@@ -249,7 +254,7 @@ class Conductor:
         trial = self.trials[number]
         for seed in trial.seeds:
             replicate = trial.replicates.get(seed)
-            if replicate is None or replicate.outcome in _UNDER_WAY:
+            if replicate is None or replicate.outcome in UNDER_WAY:
                 known = self._queue.request(trial, seed)
                 if known is not None:
                     self._copy(known, (number, seed))
@@ -335,7 +340,7 @@ class Conductor:
     def _tell_if_ended(self, number: int) -> None:
         trial = self.trials[number]
         replicates = [trial.replicates.get(seed) for seed in trial.seeds]
-        if any(replicate is None or replicate.outcome in _UNDER_WAY for replicate in replicates):
+        if any(replicate is None or replicate.outcome in UNDER_WAY for replicate in replicates):
             return
         quantities = {"depth": trial.architecture["depth"]}
         for name in ("parameters", "macs", "activation_mib"):
@@ -372,37 +377,3 @@ class Conductor:
         if self._mirror is not None and trial.optuna is not None and trial.outcome is not None:
             frozen = self._search(trial.cell).frozen(number)
             self._mirror.add(label_values(trial.cell), number, frozen)
-
-
-def is_settled(trial: TrialHistory) -> bool:
-    """Whether every replicate asked for has ended and the trial was told thereafter."""
-    replicates = [trial.replicates.get(seed) for seed in trial.seeds]
-    if trial.told is None or any(r is None or r.outcome in _UNDER_WAY for r in replicates):
-        return False
-    return all((replicate.finished or 0.0) <= trial.told for replicate in replicates if replicate)
-
-
-def told_to_optuna(trial: TrialHistory) -> Told | None:
-    """The end that Optuna was told of a trial; None while it is under way."""
-    if trial.outcome is None:
-        return None
-    if trial.objective_values is not None:
-        return "complete"
-    stopped = any(replicate.outcome == "stopped" for replicate in trial.replicates.values())
-    return "pruned" if stopped or trial.outcome == "infeasible" else "failed"
-
-
-def _description(candidate: Candidate, name: str) -> dict[str, Any]:
-    spec, cost = candidate.spec, candidate.cost
-    described: dict[str, Any] = {
-        "name": name or (spec.architecture.name if spec else "nothing that can be built"),
-        "architecture": spec.architecture.to_mapping() if spec else {},
-        "architecture_id": spec.architecture.id if spec else "",
-        "training": spec.training.model_dump(mode="json") if spec else {},
-        "data": spec.data.model_dump(mode="json") if spec else {},
-        "requested_depth": spec.requested_depth if spec else None,
-        "dropped": list(spec.dropped) if spec else [],
-    }
-    for quantity in ("parameters", "macs", "activation_mib"):
-        described[quantity] = getattr(cost, quantity) if cost else None
-    return described

@@ -10,6 +10,9 @@ from typing import Literal
 from archsearch.journal import ReplicateHistory, TrialHistory
 from archsearch.statistics.descriptive import mean_and_std
 
+UNDER_WAY = (None, "lost")
+"""Outcomes of a replicate that is still to be trained, or trained again."""
+
 
 @dataclass(frozen=True)
 class Settlement:
@@ -72,3 +75,11 @@ def _incomplete(replicates: list[ReplicateHistory], metrics: Mapping[str, float]
     if len(replicates) == 1:
         reasons = failed[0].reason
     return Settlement("failed", reasons, None, metrics)
+
+
+def is_settled(trial: TrialHistory) -> bool:
+    """Whether every replicate asked for has ended and the trial was told thereafter."""
+    replicates = [trial.replicates.get(seed) for seed in trial.seeds]
+    if trial.told is None or any(r is None or r.outcome in UNDER_WAY for r in replicates):
+        return False
+    return all((replicate.finished or 0.0) <= trial.told for replicate in replicates if replicate)
