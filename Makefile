@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: quickstart test lint
+# Two tests at a time, each with one thread: on two cores more threads only wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
+
+.PHONY: quickstart test test-slow lint
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -16,7 +19,11 @@ quickstart: $(INSTALLED)  ## search small networks on digits, then export the be
 	$(BIN)/archsearch export resnet-space --output exported/resnet-space
 
 test: $(INSTALLED)  ## the everyday tests
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(PYTEST) --dist loadfile
+
+test-slow: $(INSTALLED)  ## the tests that take longer
+	$(PYTEST) --dist worksteal -m 'slow and not ray'
+	$(BIN)/pytest -m 'slow and ray'
 
 lint: $(INSTALLED)  ## style, types, direction of the imports
 	$(BIN)/ruff check .

@@ -20,6 +20,8 @@ ray = pytest.importorskip("ray", reason="Ray is an extra that is not installed")
 
 from archsearch.execution.ray_executor import RayExecutor  # noqa: E402
 
+pytestmark = pytest.mark.ray
+
 STORE_BYTES = 100_000_000
 QUIET = {"include_dashboard": False, "object_store_memory": STORE_BYTES}
 

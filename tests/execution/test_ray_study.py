@@ -14,9 +14,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-# Read when Ray is imported: several nodes on one machine keep the address that they are given.
-os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-
 from archsearch.application.exporting import export_trial, load
 from archsearch.application.running import run_study
 from archsearch.journal import RunFolder, read_journal
@@ -26,6 +23,7 @@ from tests.command_line import start
 ray = pytest.importorskip("ray", reason="Ray is an extra that is not installed")
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.ray,
     pytest.mark.skipif(sys.platform != "linux", reason="several Ray nodes on one machine need Linux"),
 ]
 
