@@ -39,10 +39,11 @@ def plot_depth_curves(curves: Sequence[DepthCurve], title: str, path: Path) -> N
         axes.set_xlabel("depth (weighted layers)")
         axes.set_title(label, fontsize=10)
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-        axes.set_ylim(bottom=0)
         axes.grid(visible=True, alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("error")
+    # The scale is shared: set before all is drawn, it would cut what is drawn later.
+    panels[0].set_ylim(bottom=0)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=11)
