@@ -54,7 +54,7 @@ def find_devices(wanted: Literal["auto", "cpu", "cuda", "mps"]) -> Devices:
         "must be a device that this machine has",
         path="execution.device",
         got=wanted,
-        fix="Use auto or cpu, or see `archsearch doctor` for what torch finds here.",
+        fix="Use auto or cpu.",
     )
 
 
