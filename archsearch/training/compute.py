@@ -19,8 +19,9 @@ from archsearch.models import build_network, count_cost
 from archsearch.study.settings import TrainingSettings
 from archsearch.training.evaluation import build_fabric
 from archsearch.training.failure import describe_failure
-from archsearch.training.module import Classifier, build_optimizer
+from archsearch.training.module import Classifier
 from archsearch.training.packing import PackedClassifier, put_side_by_side
+from archsearch.training.step import TrainingStep
 from archsearch.training.values import Compute
 
 # What is simpler comes first; something later must be so much faster to be chosen.
@@ -216,30 +217,25 @@ def _sample_batch(training: TrainingSettings, dataset: Dataset) -> Batch:
 def _build_step(
     compute: Compute, networks: Sequence[nn.Module], training: TrainingSettings, batch: Batch
 ) -> Callable[[], None]:
-    """Build a step of training as the loop makes it: forward, backward, optimizer. Several are packed."""
+    """Build a step of training as the loop makes it. Several networks are packed."""
     fabric = build_fabric(compute.device, compute.precision)
     modules = [
-        Classifier(network, training, steps_per_epoch=1, channels_last=compute.channels_last).to(
+        Classifier(network, training, steps_per_epoch=_ROUNDS + 1, channels_last=compute.channels_last).to(
             fabric.device
         )
         for network in networks
     ]
     module = modules[0] if len(modules) == 1 else PackedClassifier(modules)
     module.train()
-    optimizer = build_optimizer(module.network, training)
+    train = TrainingStep(fabric, module)
     images, labels = batch
     on_device = (images.to(fabric.device), labels.to(fabric.device))
     if len(modules) > 1:
         on_device = next(put_side_by_side([iter([on_device]) for _ in modules]))
 
     def step() -> None:
-        with fabric.autocast():
-            loss = module.training_step(on_device, 0)["loss"]
-        fabric.backward(loss)
-        optimizer.step()
-        optimizer.zero_grad()
         # Reading a value waits for an accelerator to finish.
-        loss.item()
+        train(on_device)["loss"].item()
 
     return step
 

@@ -22,6 +22,7 @@ from archsearch.training.measures import (
 from archsearch.training.memory import MemoryMeter
 from archsearch.training.module import Classifier
 from archsearch.training.packing import PackedClassifier, put_side_by_side, select_state
+from archsearch.training.step import TrainingStep
 from archsearch.training.values import Job
 from archsearch.training.weights import save_weights
 
@@ -71,7 +72,6 @@ class Group:
             load_plugins(first.plugins)
             load_source_plugins(first.plugins)
             load_metric_plugins(first.plugins)
-        self.settings = first.training
         self.measures = first.measures
         self.fabric = build_fabric(first.compute.device, first.compute.precision)
         dataset = load_dataset(first.data)
@@ -97,21 +97,19 @@ class Group:
     def _assemble(self) -> None:
         modules = [replicate.module for replicate in self.replicates]
         self.module = modules[0] if len(modules) == 1 else PackedClassifier(modules)
-        configured = self.module.configure_optimizers()
-        self.scheduler = configured["lr_scheduler"]["scheduler"]
-        self.optimizer = configured["optimizer"]
+        self.step = TrainingStep(self.fabric, self.module)
 
     def keep(self, jobs: Sequence[Job]) -> None:
         """Go on with some of the replicates; the others have ended."""
         kept = [i for i, replicate in enumerate(self.replicates) if replicate.job in jobs]
         if not kept or len(kept) == len(self.replicates):
             return
-        optimizer = select_state(self.optimizer.state_dict(), kept, of=len(self.replicates))
-        scheduler = self.scheduler.state_dict()
+        optimizer = select_state(self.step.optimizer.state_dict(), kept, of=len(self.replicates))
+        scheduler = self.step.scheduler.state_dict()
         self.replicates = [self.replicates[index] for index in kept]
         self._assemble()
-        self.optimizer.load_state_dict(optimizer)
-        self.scheduler.load_state_dict(scheduler)
+        self.step.optimizer.load_state_dict(optimizer)
+        self.step.scheduler.load_state_dict(scheduler)
 
     def train_epoch(self, epoch: int) -> list[tuple[Job, dict[str, float]]]:
         """Train one epoch and validate; returns the epoch's metrics of each replicate."""
@@ -123,17 +121,10 @@ class Group:
         losses, predictions, labels = [], [], []
         self.module.train()
         start = time.perf_counter()
-        for number, batch in enumerate(loaders[0] if len(loaders) == 1 else put_side_by_side(loaders)):
-            with self.fabric.autocast():
-                step = self.module.training_step(batch, number)
-            self.fabric.backward(step["loss"])
-            if self.settings.gradient_clip:
-                self.module.limit_gradients(self.settings.gradient_clip)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-            self.scheduler.step()
-            losses.append(step.get("losses", step["loss"]).detach())
-            predictions.append(step["predictions"])
+        for batch in loaders[0] if len(loaders) == 1 else put_side_by_side(loaders):
+            found = self.step(batch)
+            losses.append(found.get("losses", found["loss"]))
+            predictions.append(found["predictions"])
             labels.append(batch[1])
         # Reading the loss waits for the device, so the clock stops after it.
         train_losses = mean_losses(losses, [len(batch) for batch in labels])
