@@ -218,7 +218,8 @@ def _measure_speed(study: StudyConfig, candidates: list[Candidate]) -> tuple[flo
     if not ranked:
         return 1.0, "Nothing can be trained."
     # Lightning takes seconds to import.
-    from archsearch.training.compute import choose_compute, measure_step
+    from archsearch.training.compute import choose_compute
+    from archsearch.training.measuring import measure_step
 
     median = ranked[len(ranked) // 2]
     spec, cost = median.spec, median.cost

@@ -1,46 +1,24 @@
-"""The arithmetic of a study, measured once: precision and memory format, the same for all of its trials."""
+"""The arithmetic of a study, measured once: precision, memory format and packing, the same for all trials."""
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
-from torch import nn
 
 from archsearch.architecture import Architecture
 from archsearch.data import Dataset
-from archsearch.data.module import Batch, ImageDataModule
 from archsearch.errors import PackingError
 from archsearch.models import build_network, count_cost
 from archsearch.study.settings import TrainingSettings
-from archsearch.training.evaluation import build_fabric
 from archsearch.training.failure import describe_failure
-from archsearch.training.module import Classifier
-from archsearch.training.packing import PackedClassifier, put_side_by_side
-from archsearch.training.step import TrainingStep
+from archsearch.training.measuring import build_step, find_median, sample_batch, time_in_turns
 from archsearch.training.values import Compute
 
 # What is simpler comes first; something later must be so much faster to be chosen.
 _NEEDED_GAIN = 1.1
-_ROUNDS = 7
-_TIME_LIMIT_S = 2.0
-_LARGEST_BATCH = 64
-
-
-@dataclass(frozen=True)
-class _Timing:
-    """A candidate and its median seconds a step."""
-
-    compute: Compute
-    seconds: float
-
-    def __str__(self) -> str:
-        layout = ", channels last" if self.compute.channels_last else ""
-        return f"{self.compute.precision}{layout} {self.seconds * 1000:.1f} ms"
 
 
 def choose_compute(
@@ -83,7 +61,7 @@ def choose_compute(
         candidates.append(bf16)
     if not architectures or len(candidates) == 1:
         return replace(plain, reason="float32, as there is nothing else to choose on this device")
-    architecture = _median_architecture(architectures, dataset)
+    architecture = find_median(architectures, dataset)
     return _measure_candidates(candidates, architecture, training, dataset)
 
 
@@ -115,16 +93,16 @@ def choose_pack(
     pack = min(replicates, int(memory_mib / needed_mib))
     if pack < 2:
         return _add_reason(compute, "replicates one by one, for two of the largest network exceed the memory")
-    architecture = _median_architecture(architectures, dataset)
+    architecture = find_median(architectures, dataset)
     torch.set_num_threads(compute.threads)
-    batch = _sample_batch(training, dataset)
+    batch = sample_batch(training, dataset)
     try:
         with torch.random.fork_rng(devices=[]):
             networks = [
                 build_network(architecture, dataset.input_shape, dataset.num_classes) for _ in range(pack + 1)
             ]
-        steps = [_build_step(compute, some, training, batch) for some in (networks[:1], networks[1:])]
-        one, packed = (timing.seconds for timing in _time_in_turns([compute, compute], steps))
+        steps = [build_step(compute, some, training, batch) for some in (networks[:1], networks[1:])]
+        one, packed = (timing.seconds for timing in time_in_turns([compute, compute], steps))
     # Nor must this end the study: such networks are trained one by one.
     except (PackingError, RuntimeError, MemoryError) as error:
         reason = describe_failure(error).splitlines()[0]
@@ -147,22 +125,6 @@ def _estimate_memory_mib(architecture: Architecture, training: TrainingSettings,
     return 2 * cost.activation_mib * training.batch_size + 4 * 4 * cost.parameters / 2**20
 
 
-def measure_step(
-    architecture: Architecture, training: TrainingSettings, dataset: Dataset, compute: Compute
-) -> tuple[int, float]:
-    """Time steps of training, as the loop makes them.
-
-    Returns:
-        Images a step (a batch, at most 64), and the median of its seconds.
-    """
-    torch.set_num_threads(compute.threads)
-    batch = _sample_batch(training, dataset)
-    with torch.random.fork_rng(devices=[]):
-        network = build_network(architecture, dataset.input_shape, dataset.num_classes)
-    (timing,) = _time_in_turns([compute], [_build_step(compute, [network], training, batch)])
-    return len(batch[1]), timing.seconds
-
-
 def computes_bf16(device: str) -> bool:
     """Whether the device computes bfloat16 in its own instructions, not by emulation."""
     if device == "cuda":
@@ -173,28 +135,21 @@ def computes_bf16(device: str) -> bool:
     return False
 
 
-def _median_architecture(architectures: Sequence[Architecture], dataset: Dataset) -> Architecture:
-    def macs(architecture: Architecture) -> int:
-        return count_cost(architecture, dataset.input_shape, dataset.num_classes).macs
-
-    return sorted(architectures, key=macs)[(len(architectures) - 1) // 2]
-
-
 def _measure_candidates(
     candidates: Sequence[Compute], architecture: Architecture, training: TrainingSettings, dataset: Dataset
 ) -> Compute:
     torch.set_num_threads(candidates[0].threads)
-    batch = _sample_batch(training, dataset)
+    batch = sample_batch(training, dataset)
     try:
         with torch.random.fork_rng(devices=[]):
             networks = [
                 build_network(architecture, dataset.input_shape, dataset.num_classes) for _ in candidates
             ]
         steps = [
-            _build_step(candidate, [network], training, batch)
+            build_step(candidate, [network], training, batch)
             for candidate, network in zip(candidates, networks, strict=True)
         ]
-        timings = _time_in_turns(candidates, steps)
+        timings = time_in_turns(candidates, steps)
     # A network that cannot be trained here fails as a trial, with its reason; it must not end the study.
     except (RuntimeError, MemoryError) as error:
         reason = describe_failure(error).splitlines()[0]
@@ -206,53 +161,3 @@ def _measure_candidates(
     measured = "; ".join(str(timing) for timing in timings)
     reason = f"{architecture.name}, a step of {len(batch[1])} images, median: {measured}"
     return replace(chosen.compute, reason=reason)
-
-
-def _sample_batch(training: TrainingSettings, dataset: Dataset) -> Batch:
-    size = min(training.batch_size, _LARGEST_BATCH, len(dataset.train))
-    data = ImageDataModule(dataset, training.model_copy(update={"batch_size": size}), seed=0)
-    return next(iter(data.train_dataloader()))
-
-
-def _build_step(
-    compute: Compute, networks: Sequence[nn.Module], training: TrainingSettings, batch: Batch
-) -> Callable[[], None]:
-    """Build a step of training as the loop makes it. Several networks are packed."""
-    fabric = build_fabric(compute.device, compute.precision)
-    modules = [
-        Classifier(network, training, steps_per_epoch=_ROUNDS + 1, channels_last=compute.channels_last).to(
-            fabric.device
-        )
-        for network in networks
-    ]
-    module = modules[0] if len(modules) == 1 else PackedClassifier(modules)
-    module.train()
-    train = TrainingStep(fabric, module)
-    images, labels = batch
-    on_device = (images.to(fabric.device), labels.to(fabric.device))
-    if len(modules) > 1:
-        on_device = next(put_side_by_side([iter([on_device]) for _ in modules]))
-
-    def step() -> None:
-        # Reading a value waits for an accelerator to finish.
-        train(on_device)["loss"].item()
-
-    return step
-
-
-def _time_in_turns(candidates: Sequence[Compute], steps: Sequence[Callable[[], None]]) -> list[_Timing]:
-    """Time all candidates round by round, so that a busy machine slows them alike."""
-    start = time.perf_counter()
-    for step in steps:
-        step()
-    seconds: list[list[float]] = [[] for _ in steps]
-    for _ in range(_ROUNDS):
-        for step, times in zip(steps, seconds, strict=True):
-            before = time.perf_counter()
-            step()
-            times.append(time.perf_counter() - before)
-        if time.perf_counter() - start > _TIME_LIMIT_S:
-            break
-    return [
-        _Timing(compute, statistics.median(times)) for compute, times in zip(candidates, seconds, strict=True)
-    ]

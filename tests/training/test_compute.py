@@ -8,6 +8,7 @@ from archsearch.data import load_dataset
 from archsearch.study.settings import DataSettings, TrainingSettings
 from archsearch.training import compute
 from archsearch.training.compute import choose_compute, choose_pack
+from archsearch.training.measuring import Timing
 from archsearch.training.values import Compute
 
 
@@ -27,17 +28,17 @@ def pretend(monkeypatch, **milliseconds):
     def timings(candidates, _):
         names = {("32", False): "plain", ("32", True): "channels_last"}
         return [
-            compute._Timing(c, milliseconds[names.get((c.precision, c.channels_last), "bf16")] / 1000)
+            Timing(c, milliseconds[names.get((c.precision, c.channels_last), "bf16")] / 1000)
             for c in candidates
         ]
 
-    monkeypatch.setattr(compute, "_time_in_turns", timings)
+    monkeypatch.setattr(compute, "time_in_turns", timings)
     monkeypatch.setattr(compute, "computes_bf16", lambda _: True)
 
 
 @pytest.mark.parametrize(("precision", "channels_last"), [("32", False), ("bf16", True)])
 def test_a_precision_that_the_study_names_is_taken_unmeasured(monkeypatch, precision, channels_last):
-    monkeypatch.setattr(compute, "_time_in_turns", None)
+    monkeypatch.setattr(compute, "time_in_turns", None)
 
     chosen = choose(precision)
 
@@ -95,7 +96,7 @@ def test_a_network_that_cannot_be_trained_here_leaves_float32_and_says_why(monke
     def out_of_memory(*_):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(compute, "_time_in_turns", out_of_memory)
+    monkeypatch.setattr(compute, "time_in_turns", out_of_memory)
 
     assert choose() == Compute(reason="float32, as residual-8 w4 pad cannot be measured: out of memory")
 
@@ -107,9 +108,9 @@ def choose_packing(monkeypatch, *, one_ms, packed_ms, replicates=3, memory_mib=1
         for step in steps:
             step()
         seen.append(len(steps))
-        return [compute._Timing(candidates[0], ms / 1000) for ms in (one_ms, packed_ms)]
+        return [Timing(candidates[0], ms / 1000) for ms in (one_ms, packed_ms)]
 
-    monkeypatch.setattr(compute, "_time_in_turns", timings)
+    monkeypatch.setattr(compute, "time_in_turns", timings)
     return choose_pack(
         Compute(reason="because"),
         [resolve_architecture({"depth": 8, "width": 4} | fields) for fields in architectures],

@@ -1,0 +1,114 @@
+"""Steps of training, timed as the loop makes them, in turns and for at most a few seconds."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from archsearch.architecture import Architecture
+from archsearch.data import Dataset
+from archsearch.data.module import Batch, ImageDataModule
+from archsearch.models import build_network, count_cost
+from archsearch.study.settings import TrainingSettings
+from archsearch.training.evaluation import build_fabric
+from archsearch.training.module import Classifier
+from archsearch.training.packing import PackedClassifier, put_side_by_side
+from archsearch.training.step import TrainingStep
+from archsearch.training.values import Compute
+
+_ROUNDS = 7
+_TIME_LIMIT_S = 2.0
+_LARGEST_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A candidate and its median seconds a step."""
+
+    compute: Compute
+    seconds: float
+
+    def __str__(self) -> str:
+        layout = ", channels last" if self.compute.channels_last else ""
+        return f"{self.compute.precision}{layout} {self.seconds * 1000:.1f} ms"
+
+
+def measure_step(
+    architecture: Architecture, training: TrainingSettings, dataset: Dataset, compute: Compute
+) -> tuple[int, float]:
+    """Time steps of training, as the loop makes them.
+
+    Returns:
+        Images a step (a batch, at most 64), and the median of its seconds.
+    """
+    torch.set_num_threads(compute.threads)
+    batch = sample_batch(training, dataset)
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(architecture, dataset.input_shape, dataset.num_classes)
+    (timing,) = time_in_turns([compute], [build_step(compute, [network], training, batch)])
+    return len(batch[1]), timing.seconds
+
+
+def find_median(architectures: Sequence[Architecture], dataset: Dataset) -> Architecture:
+    """Return the architecture of median MACs; of an even number the lower one."""
+
+    def macs(architecture: Architecture) -> int:
+        return count_cost(architecture, dataset.input_shape, dataset.num_classes).macs
+
+    return sorted(architectures, key=macs)[(len(architectures) - 1) // 2]
+
+
+def sample_batch(training: TrainingSettings, dataset: Dataset) -> Batch:
+    """Return a batch of training images on the CPU, of at most 64."""
+    size = min(training.batch_size, _LARGEST_BATCH, len(dataset.train))
+    data = ImageDataModule(dataset, training.model_copy(update={"batch_size": size}), seed=0)
+    return next(iter(data.train_dataloader()))
+
+
+def build_step(
+    compute: Compute, networks: Sequence[nn.Module], training: TrainingSettings, batch: Batch
+) -> Callable[[], None]:
+    """Build a step of training as the loop makes it. Several networks are packed."""
+    fabric = build_fabric(compute.device, compute.precision)
+    modules = [
+        Classifier(network, training, steps_per_epoch=_ROUNDS + 1, channels_last=compute.channels_last).to(
+            fabric.device
+        )
+        for network in networks
+    ]
+    module = modules[0] if len(modules) == 1 else PackedClassifier(modules)
+    module.train()
+    train = TrainingStep(fabric, module)
+    images, labels = batch
+    on_device = (images.to(fabric.device), labels.to(fabric.device))
+    if len(modules) > 1:
+        on_device = next(put_side_by_side([iter([on_device]) for _ in modules]))
+
+    def step() -> None:
+        # Reading a value waits for an accelerator to finish.
+        train(on_device)["loss"].item()
+
+    return step
+
+
+def time_in_turns(candidates: Sequence[Compute], steps: Sequence[Callable[[], None]]) -> list[Timing]:
+    """Time all candidates round by round, so that a busy machine slows them alike."""
+    start = time.perf_counter()
+    for step in steps:
+        step()
+    seconds: list[list[float]] = [[] for _ in steps]
+    for _ in range(_ROUNDS):
+        for step, times in zip(steps, seconds, strict=True):
+            before = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - before)
+        if time.perf_counter() - start > _TIME_LIMIT_S:
+            break
+    return [
+        Timing(compute, statistics.median(times)) for compute, times in zip(candidates, seconds, strict=True)
+    ]
