@@ -1,0 +1,37 @@
+"""A step of training: forward, backward, clipping, optimizer, schedule."""
+
+from __future__ import annotations
+
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from archsearch.data.module import Batch
+from archsearch.training.module import Classifier
+
+
+class TrainingStep:
+    """Trains a module by one batch a call, with its own optimizer and schedule.
+
+    Args:
+        fabric: Device, precision and backward pass.
+        module: On the device; in training mode when it is called.
+    """
+
+    def __init__(self, fabric: Fabric, module: Classifier) -> None:
+        self._fabric = fabric
+        self._module = module
+        configured = module.configure_optimizers()
+        self.optimizer = configured["optimizer"]
+        self.scheduler = configured["lr_scheduler"]["scheduler"]
+
+    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+        """Return what `training_step` returns, on the device and detached; nothing waits for the device."""
+        with self._fabric.autocast():
+            step = self._module.training_step(batch, 0)
+        self._fabric.backward(step["loss"])
+        if self._module.settings.gradient_clip:
+            self._module.limit_gradients(self._module.settings.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.scheduler.step()
+        return {name: value.detach() for name, value in step.items()}
