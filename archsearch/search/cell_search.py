@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from archsearch.journal import TrialHistory
 from archsearch.search.proposals import suggest
-from archsearch.search.samplers import build_pruner, build_sampler, derive_seed
+from archsearch.search.samplers import build_pruner, build_sampler, derive_seed, hand_on
 from archsearch.study import Dimension, StudyConfig, combine
 from archsearch.study.settings import TrainingSettings
 
@@ -79,12 +79,14 @@ class CellSearch:
     def ask(self, number: int) -> tuple[dict[str, Any], Memo]:
         """Propose values for the trial of this number (unique over the whole study)."""
         seeds = (self._study.seed, self._study.name, self._label)
-        self._optuna.sampler = build_sampler(
+        sampler = build_sampler(
             self._study.sampler.name,
             self._study.sampler.options,
             cell_seed=derive_seed(*seeds),
             trial_seed=derive_seed(*seeds, number),
         )
+        hand_on(self._optuna.sampler, sampler)
+        self._optuna.sampler = sampler
         trial = self._optuna.ask()
         values = suggest(trial, self._study.search, self._known)
         self._trials[number] = trial

@@ -16,6 +16,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from archsearch.errors import StudyError
+from archsearch.search.column_tpe import ColumnTPESampler
 
 T = TypeVar("T")
 
@@ -26,6 +27,8 @@ _PRUNERS: Mapping[str, Callable[..., BasePruner]] = {
     "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
     "hyperband": optuna.pruners.HyperbandPruner,
 }
+# The space that all finished trials share, of tpe and nsga2 and of gp; and tpe's columns.
+_READ_FROM_TRIALS = ("_search_space", "_intersection_search_space", "finished")
 
 
 class AskTellGridSampler(optuna.samplers.BruteForceSampler):
@@ -55,7 +58,7 @@ def build_sampler(name: str, options: Mapping[str, Any], *, cell_seed: int, tria
         StudyError: Optuna refuses the options.
     """
     makers: Mapping[str, Callable[..., BaseSampler]] = {
-        "tpe": lambda **given: optuna.samplers.TPESampler(seed=trial_seed, **given),
+        "tpe": lambda **given: ColumnTPESampler(seed=trial_seed, **given),
         "random": lambda **given: optuna.samplers.RandomSampler(seed=trial_seed, **given),
         "grid": lambda **given: AskTellGridSampler(seed=trial_seed, **given),
         "qmc": lambda **given: optuna.samplers.QMCSampler(
@@ -73,6 +76,17 @@ def build_sampler(name: str, options: Mapping[str, Any], *, cell_seed: int, tria
         ),
     }
     return _made(makers[name], options, path=f"sampler.{name}")
+
+
+def hand_on(before: BaseSampler, after: BaseSampler) -> None:
+    """Give a sampler what the one before it has read out of the trials, for it need not read them again.
+
+    That follows from the trials alone, never from the seed. It is more than half of TPE's time.
+    """
+    if type(before) is type(after):
+        for name in _READ_FROM_TRIALS:
+            if hasattr(before, name):
+                setattr(after, name, getattr(before, name))
 
 
 def build_pruner(name: str, options: Mapping[str, Any], *, epochs: int) -> BasePruner:
