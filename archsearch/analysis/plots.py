@@ -13,15 +13,15 @@ from matplotlib.ticker import PercentFormatter
 from archsearch.analysis.depth_curve import DepthCurve
 
 # Okabe and Ito's colours, told apart by colour-blind people too; one a family.
-_COLOURS = {
+COLOURS = {
     "plain": "#D55E00",
     "residual": "#0072B2",
     "dense": "#009E73",
     "highway": "#CC79A7",
     "grouped": "#E69F00",
 }
-_OTHER = "#000000"
-_STYLES = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"))
+OTHER_COLOUR = "#000000"
+STYLES = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"))
 _PANELS = {"train_error": "training error (evaluation mode)", "val_error": "validation error"}
 
 
@@ -33,7 +33,7 @@ def plot_depth_curves(curves: Sequence[DepthCurve], title: str, path: Path) -> N
     figure = Figure(figsize=(9, 4.4), layout="constrained")
     panels = figure.subplots(1, len(_PANELS), sharey=True)
     for axes, (measure, label) in zip(panels, _PANELS.items(), strict=True):
-        for curve, style in zip(curves, cycle(_STYLES), strict=False):
+        for curve, style in zip(curves, cycle(STYLES), strict=False):
             _draw_curve(axes, curve, measure, style)
         axes.set_xticks(sorted({point.depth for curve in curves for point in curve.points}))
         axes.set_xlabel("depth (weighted layers)")
@@ -53,7 +53,7 @@ def plot_depth_curves(curves: Sequence[DepthCurve], title: str, path: Path) -> N
 
 def _draw_curve(axes: Axes, curve: DepthCurve, measure: str, style: tuple[str, str]) -> None:
     points = [point for point in curve.points if measure in point.errors]
-    colour = _COLOURS.get(curve.family, _OTHER)
+    colour = COLOURS.get(curve.family, OTHER_COLOUR)
     marker, line = style
     axes.errorbar(
         [point.depth for point in points],

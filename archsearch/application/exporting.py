@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,15 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import nn
 
+from archsearch.application.trained import find_best_replicate, find_trial, load_data
 from archsearch.architecture import natural_input, published_architecture, resolve_architecture
-from archsearch.data import load_dataset, load_source_plugins
-from archsearch.errors import InputError, RunFolderError
+from archsearch.errors import RunFolderError
 from archsearch.export import ExportedNetwork, load_export, write_export
 from archsearch.export.card import write_card
 from archsearch.journal import RunFolder, StudyHistory, TrialHistory
 from archsearch.models import build_network
 from archsearch.search.ranking import rank, reported_trials
 from archsearch.statistics.descriptive import mean_and_std
-from archsearch.study import parse_study
-from archsearch.study.settings import DataSettings
 
 
 def export_trial(
@@ -44,11 +41,8 @@ def export_trial(
     folder = RunFolder.find(study, runs_folder)
     history = folder.history()
     chosen = _choose(history, trial)
-    seed, weights = _best_replicate(folder, chosen)
-    # Reading the study again loads the blocks of its plugins.
-    plugins = parse_study(folder.study.read_text(encoding="utf-8"), str(folder.study)).plugins
-    load_source_plugins(plugins)
-    dataset = load_dataset(DataSettings.model_validate_json(json.dumps(dict(chosen.data))))
+    replicate, weights = find_best_replicate(folder, chosen)
+    dataset, plugins = load_data(folder, chosen)
     network = ExportedNetwork(
         architecture=resolve_architecture(chosen.architecture),
         input_shape=dataset.input_shape,
@@ -56,10 +50,10 @@ def export_trial(
         mean=dataset.mean,
         std=dataset.std,
         weights=load_file(weights),
-        metrics=_metrics(history, chosen, seed),
+        metrics=_metrics(history, chosen, replicate.seed),
         plugins=plugins,
     )
-    write_export(network, write_card(history, chosen, network, seed), Path(output))
+    write_export(network, write_card(history, chosen, network, replicate.seed), Path(output))
     return chosen
 
 
@@ -97,30 +91,7 @@ def _choose(history: StudyHistory, number: int | None) -> TrialHistory:
                 "must have a finished trial", path="STUDY", got=name, fix="Run it to its end."
             )
         return ranked[0]
-    if number not in history.trials:
-        known = f"It has trials 0 to {len(history.trials) - 1}."
-        raise InputError("must be a trial of the study", path="--trial", got=number, fix=known)
-    trial = history.trials[number]
-    if trial.outcome == "repeated" and trial.repeated_of is not None and not trial.objective_values:
-        trial = history.trials[trial.repeated_of]
-    return trial
-
-
-def _best_replicate(folder: RunFolder, trial: TrialHistory) -> tuple[int, Path]:
-    complete = [r for r in trial.replicates.values() if r.outcome == "complete"]
-    if not complete:
-        raise InputError(
-            "must be a trial with a trained network",
-            path="--trial",
-            got=trial.number,
-            fix=f"Its outcome is {trial.outcome}{f' ({trial.reason})' if trial.reason else ''}.",
-        )
-    best = min(complete, key=lambda replicate: (replicate.metrics["val_error"], replicate.seed))
-    source = trial.number if best.repeated_of is None else best.repeated_of
-    path = folder.weights(source, best.seed)
-    if not path.is_file():
-        raise RunFolderError("must hold the trained weights", path=str(path), fix="Run the study again.")
-    return best.seed, path
+    return find_trial(history, number)
 
 
 def _metrics(history: StudyHistory, trial: TrialHistory, seed: int) -> Mapping[str, Any]:

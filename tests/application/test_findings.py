@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import statistics
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,14 +37,21 @@ def test_all_five_families_learn_digits_at_depth_20(tmp_path: Path) -> None:
     assert {t.architecture["depth"] for t in trials} == {19, 20}
 
 
-def test_plain_networks_degrade_with_depth_in_training_error_and_residual_ones_do_not(tmp_path: Path) -> None:
-    shutil.copy(Path(__file__).parents[2] / "search_spaces" / "degradation.yaml", tmp_path)
-
-    answer = call("run", "degradation.yaml", "--json", cwd=tmp_path)
-
+@pytest.fixture(scope="module")
+def degradation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder in which search_spaces/degradation.yaml was run."""
+    folder = tmp_path_factory.mktemp("degradation")
+    shutil.copy(Path(__file__).parents[2] / "search_spaces" / "degradation.yaml", folder)
+    answer = call("run", "degradation.yaml", "--json", cwd=folder)
     assert answer.code == 0, answer.err
+    return folder
+
+
+def test_plain_networks_degrade_with_depth_in_training_error_and_residual_ones_do_not(
+    degradation: Path,
+) -> None:
     errors: dict[tuple[str, int], list[float]] = {}
-    for trial in RunFolder(tmp_path / "runs" / "degradation").history().trials.values():
+    for trial in RunFolder(degradation / "runs" / "degradation").history().trials.values():
         place = (trial.architecture["block"], trial.architecture["depth"])
         errors[place] = [replicate.metrics["train_error"] for replicate in trial.replicates.values()]
     assert {len(seeds) for seeds in errors.values()} == {3}
@@ -55,3 +63,21 @@ def test_plain_networks_degrade_with_depth_in_training_error_and_residual_ones_d
     # A residual one fits the training images at every depth, the deepest included.
     assert statistics.mean(errors["residual", 56]) < statistics.mean(errors["residual", 20]) + 0.01
     assert statistics.mean(errors["residual", 56]) < statistics.mean(errors["plain", 56]) / 4
+
+
+def test_a_residual_network_loses_little_with_a_block_and_a_plain_one_all(degradation: Path) -> None:
+    """Veit et al. 2016 (1605.06431), figures 3 and 5, on networks of equal depth."""
+    answer = call("lesion", "degradation", "--trial", 1, "--trial", 5, "--json", cwd=degradation)
+
+    assert answer.code == 0, answer.err
+    plain, residual = answer.json["networks"]
+    assert [network["label"].split(" w8")[0] for network in (plain, residual)] == ["plain-20", "residual-20"]
+
+    def median_error(network: dict[str, Any], kind: str) -> float:
+        return statistics.median(
+            lesion["error"] for lesion in network["study"]["lesions"] if lesion["kind"] == kind
+        )
+
+    for kind in ("remove", "exchange"):
+        assert median_error(plain, kind) > 0.5, kind
+        assert median_error(residual, kind) < 0.15, kind
