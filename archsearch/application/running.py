@@ -9,17 +9,19 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from archsearch.application.deciding import count_at_once, decide_compute, explain_workers
 from archsearch.application.preparing import prepare_data
-from archsearch.application.sampling import sample_architectures
+from archsearch.application.room import find_room
+from archsearch.application.sampling import sample_specs
 from archsearch.data import Dataset
 from archsearch.errors import RunFolderError
-from archsearch.execution import Devices, build_executor, choose_devices, choose_threads, count_workers
+from archsearch.execution import Devices, build_executor, choose_devices
 from archsearch.journal import Journal, Record, RunFolder, RunFolderLock, StudyHistory, TrialHistory
 from archsearch.search.conductor import Conductor, Workplace
 from archsearch.search.ranking import finished_trials, pareto_front, rank, reported_trials
@@ -86,6 +88,7 @@ def run_study(
     study: StudyConfig,
     *,
     runs_folder: str | Path = "runs",
+    recall: Callable[[Sequence[Record]], None] = lambda _: None,
     listen: Callable[[Record], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
@@ -94,7 +97,8 @@ def run_study(
     Args:
         study: The study, as `archsearch.study.load_study` gives it.
         runs_folder: Folder of all run folders.
-        listen: Called with each journal record as it is written.
+        recall: Called once with the records that the journal holds before anything is trained.
+        listen: Called with each journal record that is written from then on.
         say: Called with sentences for the person who waits.
 
     Raises:
@@ -111,9 +115,12 @@ def run_study(
         if journal.healed:
             say(journal.healed)
         _open_study(study, journal, folder, dataset)
-        executor = build_executor(study.execution, devices=devices)
         compute = _compute(study, journal, dataset, devices, say)
+        if changed := explain_workers(study.execution, devices, compute.threads):
+            say(changed)
+        executor = build_executor(study.execution, devices=devices, threads=compute.threads)
         workplace = Workplace(executor, compute, folder)
+        recall(tuple(journal.records))
         conductor = Conductor(study, journal, workplace, listen=listen)
         uri = resolve_uri(study.tracking.uri) if study.tracking.enabled else ""
         work_left = conductor.take_up()
@@ -209,22 +216,15 @@ def _compute(
     decided = [record for record in journal.records if record.kind == "compute"]
     if decided:
         return Compute(**decided[-1].fields)
-    # Lightning takes seconds to import, and a study that is finished has no need of it.
-    from archsearch.training.compute import choose_compute, choose_pack
-    from archsearch.training.memory import measure_free_mib
-
-    architectures, (training, _) = sample_architectures(study), study.space.fixed_settings()
-    threads = choose_threads(study.execution, devices)
-    compute = choose_compute(architectures, training, dataset, device=devices.kind, threads=threads)
-    # a Ray cluster trains each job for itself
-    if study.execution.executor != "ray" and len(study.seeds) > 1:
-        at_once = 1 if devices.kind == "cuda" else count_workers(study.execution, devices)
-        memory_mib = measure_free_mib(devices.kind) / at_once
-        compute = choose_pack(
-            compute, architectures, training, dataset, replicates=len(study.seeds), memory_mib=memory_mib
-        )
+    specs = sample_specs(study)
+    compute = decide_compute(study, specs, dataset, devices)
     journal.append("compute", **asdict(compute))
     say(f"Arithmetic: {compute.reason}")
+    # The nodes of a cluster are not this machine.
+    if study.execution.executor != "ray":
+        at_once = count_at_once(study.execution, devices, compute)
+        if warning := find_room(specs, dataset, replace(compute, pack=1)).warn(at_once):
+            say(warning)
     return compute
 
 

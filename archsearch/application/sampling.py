@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from archsearch.architecture import Architecture
 from archsearch.errors import InputError
-from archsearch.study import StudyConfig, sample_search
+from archsearch.study import StudyConfig, TrialSpec, sample_search
 
-_NETWORKS_LOOKED_AT = 64
+_TRAININGS_LOOKED_AT = 64
 
 
 def sample_values(study: StudyConfig, limit: int) -> Iterator[Mapping[str, Any]]:
@@ -19,15 +19,20 @@ def sample_values(study: StudyConfig, limit: int) -> Iterator[Mapping[str, Any]]
             yield {**cell.values, **values}
 
 
-def sample_architectures(study: StudyConfig) -> list[Architecture]:
-    """Different networks of all cells, to decide what suits them on the whole."""
-    per_cell = max(1, _NETWORKS_LOOKED_AT // len(study.cells()))
-    found: dict[str, Architecture] = {}
+def sample_specs(study: StudyConfig) -> list[TrialSpec]:
+    """Different trainings of all cells, to decide what suits them on the whole."""
+    per_cell = max(1, _TRAININGS_LOOKED_AT // len(study.cells()))
+    found: dict[Any, TrialSpec] = {}
     for values in sample_values(study, per_cell):
         try:
-            architecture = study.resolve(values).architecture
+            spec = study.resolve(values)
         except InputError:
             # Not every combination can be built; a cell in which none can is an error long before.
             continue
-        found[architecture.id] = architecture
+        found[spec.architecture.id, spec.training.batch_size] = spec
     return list(found.values())
+
+
+def list_architectures(specs: Iterable[TrialSpec]) -> list[Architecture]:
+    """The different networks among some trainings."""
+    return list({spec.architecture.id: spec.architecture for spec in specs}.values())

@@ -12,13 +12,18 @@ from archsearch.training import train as train_job
 
 
 def build_executor(
-    settings: ExecutionSettings, *, devices: Devices | None = None, train: Train = train_job
+    settings: ExecutionSettings,
+    *,
+    devices: Devices | None = None,
+    threads: int = 1,
+    train: Train = train_job,
 ) -> Executor:
     """Return the executor of a study, not yet entered.
 
     Args:
         settings: Executor, number of workers, kind of device.
         devices: What `find_devices` found; looked up where not given.
+        threads: Of one training, on a CPU: more of them leave cores for fewer workers.
         train: The training; archsearch's own where not given.
 
     Raises:
@@ -36,7 +41,7 @@ def build_executor(
         return RayExecutor(train, find_share(settings, devices), workers=workers, address=settings.address)
     return LocalExecutor(
         train,
-        count_workers(settings, devices),
+        count_workers(settings, devices, threads),
         visible_devices=devices.cuda,
         # What takes seconds to import, torch and Lightning, is imported once for all workers.
         preload=["archsearch.training.loop"] if train is train_job else (),

@@ -73,18 +73,27 @@ def choose_devices(settings: ExecutionSettings) -> Devices:
     return Devices("cuda" if cuda else "cpu")
 
 
-def count_workers(settings: ExecutionSettings, devices: Devices) -> int:
-    """Return the number of trainings at a time: as set, else one a device, on CPUs one a core.
+def count_workers(settings: ExecutionSettings, devices: Devices, threads: int = 1) -> int:
+    """Return the number of trainings at a time: as set, else one a device, on CPUs what the cores take.
 
+    On a CPU even a number that is set gives way to the cores where a training takes several threads: those
+    are kept for the whole study, and may come from a session with fewer workers or more cores.
     Of a Ray cluster, which is asked only when it is needed: as many as this machine would take.
+
+    Args:
+        settings: Executor and workers.
+        devices: What trainings run on.
+        threads: Of one training, on a CPU.
     """
     if settings.executor == "inline":
         return 1
+    room = max(1, count_cores() // threads)
     if settings.workers != "auto":
-        return settings.workers
+        several = devices.kind == "cpu" and settings.executor == "local" and threads > 1
+        return min(settings.workers, room) if several else settings.workers
     if settings.executor == "ray":
         return max(1, int(count_cores() / settings.cpus_per_trial))
-    return {"cpu": count_cores(), "cuda": len(devices.cuda), "mps": 1}[devices.kind]
+    return {"cpu": room, "cuda": len(devices.cuda), "mps": 1}[devices.kind]
 
 
 def count_threads(workers: int) -> int:

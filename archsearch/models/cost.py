@@ -6,17 +6,17 @@ ResNet-1202 has 600 blocks of which five are distinct.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import torch
-from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from archsearch.architecture import Architecture, normal_form
 from archsearch.models.network import Parts
+from archsearch.models.saved import bytes_of, storage_of, watch_saved
 
 # batch norm refuses a single image whose resolution is down to one pixel
 _IMAGES = 2
@@ -71,9 +71,9 @@ def _count(architecture: Architecture, input_shape: tuple[int, ...], classes: in
     parameters = macs = 0
     input_bytes = 4 * torch.Size(shape).numel()
     kept_bytes, pending_bytes, already_kept = 0.0, float(input_bytes), False
-    for key, build in _parts(parts):
+    for key, build in parts.in_order():
         if (key, shape) not in counted:
-            counted[key, shape] = _count_part(build, shape, is_first=key == "stem")
+            counted[key, shape] = _count_part(build, shape, is_first=key[0] == "stem")
         part = counted[key, shape]
         parameters += part.parameters
         macs += part.macs
@@ -81,20 +81,6 @@ def _count(architecture: Architecture, input_shape: tuple[int, ...], classes: in
         kept_bytes += part.inner_bytes + (pending_bytes if already_kept or part.keeps_input else 0)
         pending_bytes, already_kept, shape = part.output_bytes, part.keeps_output, part.output_shape
     return Cost(parameters, macs, kept_bytes / 2**20)
-
-
-def _parts(parts: Parts) -> Iterator[tuple[object, Callable[[], nn.Module]]]:
-    """List the network's parts in order, each with a key that equal parts share."""
-    if parts.architecture.layout != "vgg":
-        yield "stem", parts.stem
-    total = len(parts.plan.blocks)
-    for stage, blocks in enumerate(parts.plan.stages):
-        for plan in blocks:
-            # blocks differ in how often they are dropped, not in what they cost
-            yield plan, partial(parts.block, plan, total - 1)
-        if parts.has_after_stage(stage):
-            yield ("after", stage), partial(parts.after_stage, stage)
-    yield "head", parts.head
 
 
 def _count_part(build: Callable[[], nn.Module], input_shape: tuple[int, ...], *, is_first: bool) -> _PartCost:
@@ -106,26 +92,16 @@ def _count_part(build: Callable[[], nn.Module], input_shape: tuple[int, ...], *,
 def _measure_part(part: nn.Module, input_shape: tuple[int, ...], *, is_first: bool) -> _PartCost:
     # inside the network the input has a history, and so its gradient is needed
     x = torch.empty((_IMAGES, *input_shape), requires_grad=not is_first).clone()
-    kept: dict[int, Tensor] = {}
-
-    def keep(saved: Tensor) -> Tensor:
-        kept[_storage(saved)] = saved
-        return saved
-
-    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(keep, lambda saved: saved):
+    with FlopCounterMode(display=False) as counter, watch_saved() as kept:
         y = part(x)
-    owned = {_storage(state) for state in (*part.parameters(), *part.buffers())}
-    boundary = {_storage(x), _storage(y)}
+    owned = {storage_of(state) for state in (*part.parameters(), *part.buffers())}
+    boundary = {storage_of(x), storage_of(y)}
     inner = [saved for key, saved in kept.items() if key not in owned | boundary]
     return _PartCost(
         parameters=sum(parameter.numel() for parameter in part.parameters() if parameter.requires_grad),
         macs=counter.get_total_flops() // 2 // _IMAGES,
-        inner_bytes=sum(saved.untyped_storage().nbytes() for saved in inner) / _IMAGES,
-        keeps_input=_storage(x) in kept,
-        keeps_output=_storage(y) in kept,
+        inner_bytes=sum(bytes_of(saved) for saved in inner) / _IMAGES,
+        keeps_input=storage_of(x) in kept,
+        keeps_output=storage_of(y) in kept,
         output_shape=tuple(y.shape[1:]),
     )
-
-
-def _storage(tensor: Tensor) -> int:
-    return int(tensor.untyped_storage()._cdata)

@@ -54,7 +54,11 @@ class Concatenate(nn.Module):
 
     def forward(self, raw: Tensor, _entered: Tensor, branch: Tensor) -> Tensor:
         """Concatenate input and branch."""
-        return torch.cat((raw, branch), 1)
+        return self.gather(raw, branch)
+
+    def gather(self, *pieces: Tensor) -> Tensor:
+        """Concatenate the input of a stage and what its blocks have added so far."""
+        return torch.cat(pieces, 1)
 
 
 def build_join(name: str, shortcut: nn.Module | None, plan: BlockPlan, layers: Layers) -> nn.Module:

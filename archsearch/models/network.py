@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -12,8 +14,12 @@ from archsearch.errors import ArchitectureError
 from archsearch.models.blocks import build_block
 from archsearch.models.initialization import initialize
 from archsearch.models.layers import Bias, Layers, Linear
+from archsearch.models.stages import Stage
 
 _HIDDEN_UNITS = 4096
+
+PartKey = tuple[str, BlockPlan | int | None]
+"""``stem``, ``block``, ``after`` (a stage) or ``head``, and what two of that kind may differ in."""
 
 
 class Network(nn.Module):
@@ -58,7 +64,7 @@ def build_network(architecture: Architecture, input_shape: tuple[int, ...], clas
         first = sum(map(len, parts.plan.stages[:index]))
         built = [parts.block(plan, first + position) for position, plan in enumerate(blocks)]
         after = [parts.after_stage(index)] if parts.has_after_stage(index) else []
-        stages.append(nn.Sequential(*built, *after))
+        stages.append(Stage(*built, *after))
     network = Network(parts.stem(), nn.Sequential(*stages), parts.head())
     initialize(network, parts.architecture)
     return network
@@ -84,6 +90,19 @@ class Parts:
     def layers(self) -> Layers:
         """The factory of layers."""
         return Layers(self.architecture)
+
+    def in_order(self) -> Iterator[tuple[PartKey, Callable[[], nn.Module]]]:
+        """List all parts from input to logits: what each is, which equal parts share, and how it is built."""
+        if self.architecture.layout != "vgg":
+            yield ("stem", self.plan.stem_channels), self.stem
+        for stage, blocks in enumerate(self.plan.stages):
+            for plan in blocks:
+                # blocks differ in how often they are dropped, not in what they cost
+                yield ("block", plan), partial(self.block, plan, len(self.plan.blocks) - 1)
+            if self.has_after_stage(stage):
+                kept = self.plan.transitions[stage] if self.plan.transitions else None
+                yield ("after", kept), partial(self.after_stage, stage)
+        yield ("head", self.classes), self.head
 
     def stem(self) -> nn.Module:
         """Build what comes before the first stage."""

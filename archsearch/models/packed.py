@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from archsearch.errors import PackingError
-from archsearch.models import blocks, joins, layers, network, packed_layers, shortcuts
+from archsearch.models import blocks, joins, layers, network, packed_layers, shortcuts, stages
 from archsearch.models.packed_layers import Place
 
 
@@ -202,7 +202,7 @@ _VALUE_BY_VALUE = {
 _ARRANGEMENTS = {
     kind.forward
     for kind in (
-        *(nn.Sequential, network.Network, layers.Gate),
+        *(nn.Sequential, network.Network, stages.Stage, layers.Gate),
         *(blocks.Block, blocks.OpenBlock, blocks.PreactivatedBlock, blocks.FixupBlock),
         *(joins.NoJoin, joins.Add, joins.GatedJoin),
         *(shortcuts.Identity, shortcuts.Projected, shortcuts.Scaled, shortcuts.Gated, shortcuts.DroppedOut),

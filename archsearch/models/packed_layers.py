@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from archsearch.models.joins import Concatenate
+
 
 @dataclass(frozen=True)
 class Place:
@@ -153,16 +155,16 @@ class PackedDropout(nn.Module):
         return x * torch.cat(kept, 1).div_(keep_frac)
 
 
-class PackedConcatenate(nn.Module):
+class PackedConcatenate(Concatenate):
     """[x, F(x)] within each network."""
 
     def __init__(self, place: Place) -> None:
         super().__init__()
         self.place = place
 
-    def forward(self, raw: Tensor, _entered: Tensor, branch: Tensor) -> Tensor:
-        """Concatenate each network's input and branch."""
-        return torch.cat((self.place.split(raw), self.place.split(branch)), 2).flatten(1, 2)
+    def gather(self, *pieces: Tensor) -> Tensor:
+        """Concatenate each network's own."""
+        return torch.cat([self.place.split(piece) for piece in pieces], 2).flatten(1, 2)
 
 
 class PackedZeroPadding(nn.Module):

@@ -11,14 +11,14 @@ import torch
 from archsearch.architecture import Architecture
 from archsearch.data import Dataset
 from archsearch.errors import PackingError
-from archsearch.models import build_network, count_cost
+from archsearch.models import build_network
 from archsearch.study.settings import TrainingSettings
 from archsearch.training.failure import describe_failure
 from archsearch.training.measuring import build_step, find_median, sample_batch, time_in_turns
 from archsearch.training.values import Compute
 
 # What is simpler comes first; something later must be so much faster to be chosen.
-_NEEDED_GAIN = 1.1
+NEEDED_GAIN = 1.1
 
 
 def choose_compute(
@@ -72,7 +72,7 @@ def choose_pack(
     dataset: Dataset,
     *,
     replicates: int,
-    memory_mib: float,
+    fitting: int,
 ) -> Compute:
     """Choose how many replicates of a trial are trained as one network.
 
@@ -85,17 +85,16 @@ def choose_pack(
         training: Batch size and optimizer.
         dataset: For the shape of the images and the number of classes.
         replicates: Seeds of a trial.
-        memory_mib: What one worker may take.
+        fitting: Trainings of the largest network that the memory of a worker takes at once.
     """
     if replicates < 2 or not architectures:
         return compute
-    needed_mib = max(_estimate_memory_mib(architecture, training, dataset) for architecture in architectures)
-    pack = min(replicates, int(memory_mib / needed_mib))
+    pack = min(replicates, fitting)
     if pack < 2:
-        return _add_reason(compute, "replicates one by one, for two of the largest network exceed the memory")
+        return add_reason(compute, "replicates one by one, for two of the largest network exceed the memory")
     architecture = find_median(architectures, dataset)
     torch.set_num_threads(compute.threads)
-    batch = sample_batch(training, dataset)
+    batch = sample_batch(architecture, training, dataset, compute.device)
     try:
         with torch.random.fork_rng(devices=[]):
             networks = [
@@ -106,23 +105,18 @@ def choose_pack(
     # Nor must this end the study: such networks are trained one by one.
     except (PackingError, RuntimeError, MemoryError) as error:
         reason = describe_failure(error).splitlines()[0]
-        return _add_reason(
+        return add_reason(
             compute, f"replicates one by one, as {architecture.name} cannot be packed: {reason}"
         )
-    gains = packed * _NEEDED_GAIN <= one * pack
+    gains = packed * NEEDED_GAIN <= one * pack
     measured = f"{architecture.name}: {pack} packed {packed * 1000:.1f} ms, one alone {one * 1000:.1f} ms"
     how = f"up to {pack} replicates packed" if gains else "replicates one by one"
-    return _add_reason(replace(compute, pack=pack if gains else 1), f"{how} ({measured})")
+    return add_reason(replace(compute, pack=pack if gains else 1), f"{how} ({measured})")
 
 
-def _add_reason(compute: Compute, reason: str) -> Compute:
+def add_reason(compute: Compute, reason: str) -> Compute:
+    """Add why something further was chosen."""
     return replace(compute, reason=f"{compute.reason}; {reason}")
-
-
-def _estimate_memory_mib(architecture: Architecture, training: TrainingSettings, dataset: Dataset) -> float:
-    cost = count_cost(architecture, dataset.input_shape, dataset.num_classes)
-    # weights, gradients, two moments of adam; and as much again as autograd keeps, for what kernels take
-    return 2 * cost.activation_mib * training.batch_size + 4 * 4 * cost.parameters / 2**20
 
 
 def computes_bf16(device: str) -> bool:
@@ -139,7 +133,7 @@ def _measure_candidates(
     candidates: Sequence[Compute], architecture: Architecture, training: TrainingSettings, dataset: Dataset
 ) -> Compute:
     torch.set_num_threads(candidates[0].threads)
-    batch = sample_batch(training, dataset)
+    batch = sample_batch(architecture, training, dataset, candidates[0].device)
     try:
         with torch.random.fork_rng(devices=[]):
             networks = [
@@ -156,7 +150,7 @@ def _measure_candidates(
         return replace(candidates[0], reason=f"float32, as {architecture.name} cannot be measured: {reason}")
     chosen = timings[0]
     for timing in timings[1:]:
-        if timing.seconds * _NEEDED_GAIN <= chosen.seconds:
+        if timing.seconds * NEEDED_GAIN <= chosen.seconds:
             chosen = timing
     measured = "; ".join(str(timing) for timing in timings)
     reason = f"{architecture.name}, a step of {len(batch[1])} images, median: {measured}"

@@ -24,6 +24,10 @@ from archsearch.training.values import Compute
 _ROUNDS = 7
 _TIME_LIMIT_S = 2.0
 _LARGEST_BATCH = 64
+# Forward multiply-accumulates of a timed step on a CPU: about a third of a second on one core.
+_STEP_MACS = 3e9
+# What batch norm can train on, whatever is left of the resolution.
+_SMALLEST_BATCH = 2
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def measure_step(
         Images a step (a batch, at most 64), and the median of its seconds.
     """
     torch.set_num_threads(compute.threads)
-    batch = sample_batch(training, dataset)
+    batch = sample_batch(architecture, training, dataset, compute.device)
     with torch.random.fork_rng(devices=[]):
         network = build_network(architecture, dataset.input_shape, dataset.num_classes)
     (timing,) = time_in_turns([compute], [build_step(compute, [network], training, batch)])
@@ -63,9 +67,14 @@ def find_median(architectures: Sequence[Architecture], dataset: Dataset) -> Arch
     return sorted(architectures, key=macs)[(len(architectures) - 1) // 2]
 
 
-def sample_batch(training: TrainingSettings, dataset: Dataset) -> Batch:
-    """Return a batch of training images on the CPU, of at most 64."""
+def sample_batch(
+    architecture: Architecture, training: TrainingSettings, dataset: Dataset, device: str
+) -> Batch:
+    """Return training images to time steps with: a batch, at most 64, on a CPU fewer for a large network."""
     size = min(training.batch_size, _LARGEST_BATCH, len(dataset.train))
+    if device == "cpu":
+        macs = count_cost(architecture, dataset.input_shape, dataset.num_classes).macs
+        size = min(size, max(_SMALLEST_BATCH, int(_STEP_MACS / macs)))
     data = ImageDataModule(dataset, training.model_copy(update={"batch_size": size}), seed=0)
     return next(iter(data.train_dataloader()))
 
@@ -97,18 +106,20 @@ def build_step(
 
 
 def time_in_turns(candidates: Sequence[Compute], steps: Sequence[Callable[[], None]]) -> list[Timing]:
-    """Time all candidates round by round, so that a busy machine slows them alike."""
+    """Time all candidates round by round, so that a busy machine slows them alike.
+
+    The first round warms up, and counts where it takes so long that there is no time for another.
+    """
     start = time.perf_counter()
-    for step in steps:
-        step()
-    seconds: list[list[float]] = [[] for _ in steps]
-    for _ in range(_ROUNDS):
-        for step, times in zip(steps, seconds, strict=True):
-            before = time.perf_counter()
-            step()
-            times.append(time.perf_counter() - before)
-        if time.perf_counter() - start > _TIME_LIMIT_S:
-            break
-    return [
-        Timing(compute, statistics.median(times)) for compute, times in zip(candidates, seconds, strict=True)
-    ]
+    rounds: list[list[float]] = []
+    while len(rounds) <= _ROUNDS and (not rounds or time.perf_counter() - start <= _TIME_LIMIT_S):
+        rounds.append([_seconds(step) for step in steps])
+    counted = rounds[1:] or rounds
+    medians = [statistics.median(times) for times in zip(*counted, strict=True)]
+    return [Timing(compute, seconds) for compute, seconds in zip(candidates, medians, strict=True)]
+
+
+def _seconds(step: Callable[[], None]) -> float:
+    before = time.perf_counter()
+    step()
+    return time.perf_counter() - before

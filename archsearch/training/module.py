@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from archsearch.data.module import Batch
+from archsearch.models.stages import recompute_blocks
 from archsearch.study.settings import TrainingSettings
 from archsearch.training.schedule import rate_factor
 
@@ -41,6 +42,8 @@ class Classifier(pl.LightningModule):
         memory_format = torch.channels_last if channels_last else torch.contiguous_format
         # torch's annotations know this argument only as the fourth of five.
         self.network = network.to(memory_format=memory_format)  # type: ignore[call-overload]
+        if settings.gradient_checkpointing:
+            recompute_blocks(self.network)
         self.settings = settings
         self.steps_per_epoch = steps_per_epoch
         self.channels_last = channels_last

@@ -101,7 +101,7 @@ def test_a_network_that_cannot_be_trained_here_leaves_float32_and_says_why(monke
     assert choose() == Compute(reason="float32, as residual-8 w4 pad cannot be measured: out of memory")
 
 
-def choose_packing(monkeypatch, *, one_ms, packed_ms, replicates=3, memory_mib=10_000.0, architectures=({},)):
+def choose_packing(monkeypatch, *, one_ms, packed_ms, replicates=3, fitting=99):
     seen = []
 
     def timings(candidates, steps):
@@ -113,11 +113,11 @@ def choose_packing(monkeypatch, *, one_ms, packed_ms, replicates=3, memory_mib=1
     monkeypatch.setattr(compute, "time_in_turns", timings)
     return choose_pack(
         Compute(reason="because"),
-        [resolve_architecture({"depth": 8, "width": 4} | fields) for fields in architectures],
+        [resolve_architecture({"depth": 8, "width": 4})],
         TrainingSettings(batch_size=32),
         load_dataset(DataSettings()),
         replicates=replicates,
-        memory_mib=memory_mib,
+        fitting=fitting,
     )
 
 
@@ -138,14 +138,8 @@ def test_a_single_replicate_is_not_measured(monkeypatch):
 
 
 def test_a_pack_takes_no_more_than_the_memory(monkeypatch):
-    wide = ({}, {"depth": 20, "width": 64})
-    needed_mib = compute._estimate_memory_mib(
-        resolve_architecture(wide[1]), TrainingSettings(batch_size=32), load_dataset(DataSettings())
-    )
-    some = choose_packing(
-        monkeypatch, one_ms=10, packed_ms=1, replicates=5, memory_mib=2.5 * needed_mib, architectures=wide
-    )
-    none = choose_packing(monkeypatch, one_ms=10, packed_ms=1, memory_mib=needed_mib, architectures=wide)
+    some = choose_packing(monkeypatch, one_ms=10, packed_ms=1, replicates=5, fitting=2)
+    none = choose_packing(monkeypatch, one_ms=10, packed_ms=1, fitting=1)
 
     assert some.pack == 2
     assert none.pack == 1

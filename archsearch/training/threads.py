@@ -1,0 +1,167 @@
+"""Threads of one training on a CPU, measured once a study.
+
+Their number changes results in the last bits, so it is kept whatever machine the study goes on with.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from threading import Barrier
+
+import torch
+from torch import nn
+
+from archsearch.architecture import Architecture
+from archsearch.data import Dataset
+from archsearch.data.module import Batch
+from archsearch.errors import ArchsearchError
+from archsearch.models import build_network
+from archsearch.study.settings import TrainingSettings
+from archsearch.training.compute import NEEDED_GAIN, add_reason
+from archsearch.training.failure import describe_failure
+from archsearch.training.measuring import build_step, find_median, sample_batch, time_in_turns
+from archsearch.training.values import Compute
+
+# Workers of one thread each compete for memory. None was seen to slow another down by so much, so what gains
+# less from its threads when it is alone is not timed again with every core busy.
+_WORST_COMPETITION = 4.0
+_TOGETHER_S = 0.5
+_MOST_STEPS = 5
+
+
+def share_cores(
+    compute: Compute,
+    architectures: Sequence[Architecture],
+    training: TrainingSettings,
+    dataset: Dataset,
+    *,
+    cores: int,
+    counts: Sequence[int],
+    leave_idle: bool,
+) -> Compute:
+    """Choose how many threads each training takes, so that no core is asked for twice.
+
+    Steps of the network of median MACs are timed alone with each number of threads, in turns. More are
+    taken where they make a step at least 10 % faster. Where the number of workers is free, more threads mean
+    fewer workers: what was faster alone is timed again with every core busy, and fewer workers must make the
+    machine as a whole at least 10 % faster.
+
+    Args:
+        compute: Precision and memory format, as `choose_compute` gives them.
+        architectures: Those that the study may train.
+        training: Batch size and optimizer.
+        dataset: For the shape of the images and the number of classes.
+        cores: What all workers share.
+        counts: Numbers of threads to choose from, rising.
+        leave_idle: Whether cores that a training does not take stay idle, for the number of workers is set.
+    """
+    compute = replace(compute, threads=counts[0])
+    if len(counts) == 1 or not architectures:
+        return compute
+    architecture = find_median(architectures, dataset)
+    try:
+        probe = _Probe.of(compute, architecture, training, dataset)
+        alone_s = probe.time_alone(counts)
+        chosen, how = fewest_that_gain(alone_s), "a step alone"
+        if chosen > counts[0] and not leave_idle:
+            tried = [
+                count
+                for count, seconds in alone_s.items()
+                if alone_s[counts[0]] >= seconds * max(1.0, count / counts[0] / _WORST_COMPETITION)
+            ]
+            alone_s = probe.time_together(tried, cores)
+            chosen, how = fewest_that_gain(alone_s), f"a step when {cores} cores are busy"
+    # A network that cannot be trained here fails as a trial, with its reason; it must not end the study.
+    except (ArchsearchError, RuntimeError, MemoryError) as error:
+        why = describe_failure(error).splitlines()[0]
+        return add_reason(compute, f"threads: {counts[0]}, as {architecture.name} cannot be measured: {why}")
+    measured = ", ".join(f"{count}: {seconds * 1000:.1f} ms" for count, seconds in alone_s.items())
+    return add_reason(
+        replace(compute, threads=chosen),
+        f"threads a worker: {chosen} ({architecture.name}, {how} on {measured})",
+    )
+
+
+def fewest_that_gain(seconds: Mapping[int, float]) -> int:
+    """Return the fewest threads, or more of them where each time the gain is at least 10 %.
+
+    Args:
+        seconds: Of a step, by number of threads, rising.
+    """
+    chosen = next(iter(seconds))
+    for count, taken in seconds.items():
+        if taken * NEEDED_GAIN <= seconds[chosen]:
+            chosen = count
+    return chosen
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """A step of one network, ready to be timed."""
+
+    compute: Compute
+    architecture: Architecture
+    training: TrainingSettings
+    dataset: Dataset
+    batch: Batch
+
+    @classmethod
+    def of(
+        cls, compute: Compute, architecture: Architecture, training: TrainingSettings, dataset: Dataset
+    ) -> _Probe:
+        batch = sample_batch(architecture, training, dataset, compute.device)
+        return cls(compute, architecture, training, dataset, batch)
+
+    def time_alone(self, counts: Sequence[int]) -> dict[int, float]:
+        """Time a step of one training by number of threads, the other cores idle."""
+        (network,) = self._build(1)
+        candidates = [replace(self.compute, threads=count) for count in counts]
+        # one network for all: it trains on, and its steps stay alike
+        step = build_step(self.compute, [network], self.training, self.batch)
+
+        def with_threads(count: int) -> None:
+            torch.set_num_threads(count)
+            step()
+
+        steps = [lambda count=count: with_threads(count) for count in counts]
+        return {t.compute.threads: t.seconds for t in time_in_turns(candidates, steps)}
+
+    def time_together(self, counts: Sequence[int], cores: int) -> dict[int, float]:
+        """Time all cores' steps by number of threads: seconds in which the machine completes one."""
+        return {count: 1 / sum(self._rates(count, cores // count)) for count in counts}
+
+    def _rates(self, threads: int, workers: int) -> list[float]:
+        """Steps a second of each of some trainings at once.
+
+        They run in threads of this process, for new processes take seconds to start: the kernels of networks
+        that are large enough for the question run without the interpreter's lock.
+        """
+        barrier = Barrier(workers)
+
+        def rate(network: nn.Module) -> float:
+            try:
+                torch.set_num_threads(threads)
+                step = build_step(self.compute, [network], self.training, self.batch)
+                step()
+                before = time.perf_counter()
+                step()
+                steps = min(_MOST_STEPS, 1 + int(_TOGETHER_S / (time.perf_counter() - before)))
+                barrier.wait()
+                start = time.perf_counter()
+                for _ in range(steps):
+                    step()
+                return steps / (time.perf_counter() - start)
+            except BaseException:
+                barrier.abort()
+                raise
+
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(rate, self._build(workers)))
+
+    def _build(self, count: int) -> list[nn.Module]:
+        shape, classes = self.dataset.input_shape, self.dataset.num_classes
+        with torch.random.fork_rng(devices=[]):
+            return [build_network(self.architecture, shape, classes) for _ in range(count)]
