@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import re
 import sys
@@ -21,10 +22,11 @@ _MIB = 2**20
 class MemoryMeter:
     """Measures from its making on.
 
-    On CUDA: the most memory that tensors took. On a CPU: how far the process's resident memory grew at its
-    peak, so kernels that are loaded by the first training of a process count for that one, and memory that
-    the allocator kept from an earlier one and gives again does not count at all; a few MiB either way. Where
-    the system cannot reset the peak (other than Linux), it is the growth seen at the end of epochs.
+    On CUDA: the most memory that tensors took. On MPS: what torch's allocator took of the driver, and keeps
+    until it is told to return it. On a CPU: how far the process's resident memory grew at its peak, so
+    kernels that are loaded by the first training of a process count for that one, and memory that the
+    allocator kept from an earlier one and gives again does not count at all; a few MiB either way. Where the
+    system cannot reset the peak (other than Linux), it is the growth seen at the end of epochs.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -34,14 +36,14 @@ class MemoryMeter:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
             return
-        _return_free_memory()
-        self._has_peak = _reset_peak()
-        self._start_mib = _resident_mib()
+        return_memory(device.type)
+        self._has_peak = device.type == "cpu" and _reset_peak()
+        self._start_mib = self._used_mib()
 
     def sample(self) -> None:
         """Look at the memory in use now."""
         if self._device.type != "cuda":
-            current = _peak_mib() if self._has_peak else _resident_mib()
+            current = _peak_mib() if self._has_peak else self._used_mib()
             self._seen_mib = max(self._seen_mib, current - self._start_mib)
 
     def peak_mib(self) -> float:
@@ -51,11 +53,18 @@ class MemoryMeter:
         self.sample()
         return self._seen_mib
 
+    def _used_mib(self) -> float:
+        return torch.mps.driver_allocated_memory() / _MIB if self._device.type == "mps" else _resident_mib()
+
 
 def measure_free_mib(device: str) -> float:
     """Measure the memory that trainings may take: the GPU's, or the machine's up to the container's limit."""
     if device == "cuda":
         return torch.cuda.mem_get_info()[0] / _MIB
+    if device == "mps":
+        # shared with the processor: of what is free there, no more than Metal recommends
+        recommended = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+        return min(recommended, psutil.virtual_memory().available) / _MIB
     free_mib = psutil.virtual_memory().available / _MIB
     try:
         limit = int((_CGROUP / "memory.max").read_text())
@@ -67,9 +76,20 @@ def measure_free_mib(device: str) -> float:
     return min(free_mib, (limit - used) / _MIB)
 
 
-def _return_free_memory() -> None:
-    """Have glibc give back what earlier trainings freed: taken again, it would show as no growth."""
-    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+def return_memory(device: str, *, thoroughly: bool = False) -> None:
+    """Give back what earlier trainings freed: to neighbours on a GPU, and to show as growth when taken again.
+
+    Args:
+        device: cpu, cuda or mps.
+        thoroughly: Whether to look for what an exception may have left, which takes up to half a second.
+    """
+    if thoroughly:
+        gc.collect()
+    if device == "cuda":
+        torch.cuda.empty_cache()
+    elif device == "mps":
+        torch.mps.empty_cache()
+    elif sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)
 
 

@@ -68,6 +68,11 @@ class Classifier(pl.LightningModule):
         logits = self(images)
         return {"loss": F.cross_entropy(logits, labels), "logits": logits}
 
+    @property
+    def generators(self) -> tuple[torch.Generator, ...]:
+        """The generators of random numbers that the network has for itself, besides torch's own."""
+        return ()
+
     def seed_draws(self, seeds: Sequence[int]) -> None:
         """Seed what the network draws in training, of dropout and drop_path; one seed for one network."""
         (seed,) = seeds
@@ -98,7 +103,7 @@ def build_optimizer(network: nn.Module, settings: TrainingSettings) -> torch.opt
     shared: dict[str, Any] = {
         "lr": settings.learning_rate,
         "weight_decay": settings.weight_decay,
-        "fused": next(network.parameters()).device.type in ("cpu", "cuda"),
+        "fused": next(network.parameters()).device.type in ("cpu", "cuda", "mps"),
     }
     match settings.optimizer:
         case "sgd":

@@ -55,6 +55,11 @@ class PackedClassifier(Classifier):
         means = losses.view_as(labels).mean(0)
         return {"loss": means.sum(), "losses": means.detach(), "predictions": logits.detach().argmax(2)}
 
+    @property
+    def generators(self) -> tuple[torch.Generator, ...]:
+        """One for each network."""
+        return self.network.place.generators
+
     def seed_draws(self, seeds: Sequence[int]) -> None:
         """Seed what each network draws in training."""
         self.network.seed(seeds)

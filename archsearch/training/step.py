@@ -15,7 +15,12 @@ class TrainingStep:
     Args:
         fabric: Device, precision and backward pass.
         module: On the device; in training mode when it is called.
+
+    Attributes:
+        note: Why steps are made in another way than was asked for; empty where they are not.
     """
+
+    note = ""
 
     def __init__(self, fabric: Fabric, module: Classifier) -> None:
         self._fabric = fabric
@@ -26,6 +31,12 @@ class TrainingStep:
 
     def __call__(self, batch: Batch) -> dict[str, Tensor]:
         """Return what `training_step` returns, on the device and detached; nothing waits for the device."""
+        found = self._advance(batch)
+        self.scheduler.step()
+        return found
+
+    def _advance(self, batch: Batch) -> dict[str, Tensor]:
+        """Do all of it but the schedule, which computes on the host."""
         with self._fabric.autocast():
             step = self._module.training_step(batch, 0)
         self._fabric.backward(step["loss"])
@@ -33,5 +44,4 @@ class TrainingStep:
             self._module.limit_gradients(self._module.settings.gradient_clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.scheduler.step()
         return {name: value.detach() for name, value in step.items()}

@@ -29,6 +29,8 @@ class Compute:
         device: ``cpu``, ``cuda`` or ``mps``.
         reason: Why these were chosen, one sentence.
         pack: Replicates of a trial that are trained as one network, at most; 1 trains each alone.
+        captured: Whether steps are recorded as a CUDA graph; on CUDA only.
+        workers_per_device: Workers that share a GPU, where their number is left to be chosen.
     """
 
     precision: Literal["32", "bf16"] = "32"
@@ -36,8 +38,10 @@ class Compute:
     threads: int = 1
     device: Literal["cpu", "cuda", "mps"] = "cpu"
     reason: str = ""
-    # journals written before there were packs lack it
+    # journals written before there were these lack them
     pack: int = 1
+    captured: bool = False
+    workers_per_device: int = 1
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,21 @@ def as_pack(work: Job | Pack) -> Pack:
 
 
 @dataclass(frozen=True)
+class Seat:
+    """A rank's place among the processes that train a job together, all on one machine.
+
+    Attributes:
+        rank: From 0; rank 0 speaks for all and saves the weights.
+        ranks: How many there are.
+        port: Where, on the loopback address, the store listens through which they find each other.
+    """
+
+    rank: int
+    ranks: int
+    port: int
+
+
+@dataclass(frozen=True)
 class EpochReport:
     """What one epoch (counted from 0) showed: losses, accuracies as fractions, images per second."""
 
@@ -115,7 +134,7 @@ class Result:
         epochs: Epochs finished.
         metrics: Measures at the end; empty where it did not come to that. Where ``packed_replicates`` were
             trained as one network, `train_time_s` and `peak_memory_mib` are an equal share of the pack's.
-        note: What else is worth knowing: why a pack was trained one by one.
+        note: What else is worth knowing: why a pack was trained one by one, or steps were not captured.
     """
 
     trial: int
