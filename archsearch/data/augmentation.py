@@ -69,9 +69,9 @@ class Draws:
         """Move to a device."""
         return self._map(lambda tensor: tensor.to(device))
 
-    def rows(self, start: int, stop: int) -> Draws:
+    def rows(self, chosen: slice) -> Draws:
         """Return the choices for some of the images."""
-        return self._map(lambda tensor: tensor[start:stop])
+        return self._map(lambda tensor: tensor[chosen])
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Draws:
         return Draws(

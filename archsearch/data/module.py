@@ -16,6 +16,7 @@ from torch import Tensor
 
 from archsearch.data.augmentation import augment_images, build_augmentation, draw_choices
 from archsearch.data.dataset import Dataset, Split
+from archsearch.errors import DataError
 from archsearch.study.settings import TrainingSettings
 
 # Independent of `batch_size`, so that a network is evaluated alike whatever it was trained with.
@@ -50,14 +51,20 @@ class EvaluationBatches:
     def __len__(self) -> int:
         return -(-len(self._split) // _EVALUATION_BATCH)
 
+    @property
+    def labels(self) -> Tensor:
+        """The labels of all images."""
+        return self._split.labels
+
     def __iter__(self) -> Iterator[Batch]:
-        pieces = zip(
-            torch.split(self._split.images, _EVALUATION_BATCH),
-            torch.split(self._split.labels, _EVALUATION_BATCH),
-            strict=True,
-        )
-        for images, labels in pieces:
-            yield self._normalise(images), labels
+        return self.part(0, 1)
+
+    def part(self, rank: int, ranks: int) -> Iterator[Batch]:
+        """Give one of several processes its batches: every `ranks`-th, from the `rank`-th on."""
+        images = torch.split(self._split.images, _EVALUATION_BATCH)[rank::ranks]
+        labels = torch.split(self._split.labels, _EVALUATION_BATCH)[rank::ranks]
+        for some, true in zip(images, labels, strict=True):
+            yield self._normalise(some), true
 
 
 class TrainingBatches:
@@ -76,6 +83,7 @@ class TrainingBatches:
         self._batch_size = settings.batch_size
         self._seed = seed
         self._epoch = 0
+        self._rank, self._ranks = 0, 1
         rest = len(split) % self._batch_size
         self._used = len(split) - (rest == 1 and len(split) > 1 and self._batch_size > 1)
 
@@ -97,6 +105,23 @@ class TrainingBatches:
         other._seed = seed
         return other
 
+    def shared(self, rank: int, ranks: int) -> TrainingBatches:
+        """Return one process's share of each batch: every `ranks`-th image, from the `rank`-th on.
+
+        Shares differ by one image at most; of a last batch of few images one may be empty.
+
+        Raises:
+            DataError: There are not enough images in any batch.
+        """
+        largest = min(self._batch_size, self._used)
+        if largest < ranks:
+            raise DataError(
+                f"must leave an image for each of {ranks} devices", path="training.batch_size", got=largest
+            )
+        other = copy(self)
+        other._rank, other._ranks = rank, ranks
+        return other
+
     def __iter__(self) -> Iterator[Batch]:
         device = self._split.labels.device
         generator = torch.Generator().manual_seed(mix_seed(self._seed, self._epoch))
@@ -106,10 +131,12 @@ class TrainingBatches:
         if augmentation is not None:
             draws = draw_choices(augmentation, self._used, generator).to(device)
         for start in range(0, self._used, self._batch_size):
-            index = order[start : start + self._batch_size]
+            stop = min(start + self._batch_size, self._used)
+            share = slice(start + self._rank, stop, self._ranks)
+            index = order[share]
             images = self._normalise(self._split.images[index])
             if augmentation is not None and draws is not None:
-                images = augment_images(images, augmentation, draws.rows(start, start + self._batch_size))
+                images = augment_images(images, augmentation, draws.rows(share))
             yield images, self._split.labels[index]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Self
 
 from archsearch.execution.course import Course, stopped_before, take_out
@@ -11,12 +12,18 @@ from archsearch.training.values import EpochReport, Job, Pack, Replicate, Result
 
 
 class InlineExecutor:
-    """Trains while `wait` is called, one epoch a call; a stop is therefore honoured at once."""
+    """Trains while `wait` is called, one epoch a call; a stop is therefore honoured at once.
+
+    Args:
+        train: The training.
+        close: Ends what the training keeps from job to job.
+    """
 
     slots = 1
 
-    def __init__(self, train: Train) -> None:
+    def __init__(self, train: Train, close: Callable[[], None] = lambda: None) -> None:
         self._train = train
+        self._close = close
         self._waiting: deque[Pack] = deque()
         self._events: deque[Result] = deque()
         self._course: Course | None = None
@@ -26,10 +33,12 @@ class InlineExecutor:
         """Put a job or a pack behind those that wait."""
         self._waiting.append(as_pack(work))
 
-    def wait(self, timeout_s: float | None) -> EpochReport | Result | None:  # noqa: ARG002
-        """Train one epoch, however long it takes."""
+    def wait(self, timeout_s: float | None) -> EpochReport | Result | None:
+        """Train one epoch, however long it takes; with a timeout of 0 none."""
         if self._events:
             return self._events.popleft()
+        if timeout_s == 0:
+            return None
         if self._course is None:
             if not self._waiting:
                 return None
@@ -58,3 +67,4 @@ class InlineExecutor:
         if self._course is not None:
             self._course.close()
             self._course = None
+        self._close()

@@ -113,7 +113,7 @@ class LocalExecutor:
                 self._events.extend(worker.receive())
             except EOFError:
                 self._bury(worker)
-                self._workers[index] = self._start_worker(worker.visible_device)
+                self._workers[index] = self._start_worker(worker.visible_devices)
             else:
                 self._false_starts = 0 if worker.ready else self._false_starts
 
@@ -142,6 +142,6 @@ class LocalExecutor:
             self._waiting.remove(pack)
             worker.start(pack)
 
-    def _start_worker(self, visible_device: str | None) -> WorkerHandle:
+    def _start_worker(self, visible_devices: str | None) -> WorkerHandle:
         assert self._context is not None, "the executor was not entered"
-        return WorkerHandle(self._context, self._train, visible_device)
+        return WorkerHandle(self._context, self._train, visible_devices)

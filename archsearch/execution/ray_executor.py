@@ -14,7 +14,7 @@ from archsearch.execution.course import stopped_before, take_out
 from archsearch.execution.protocol import Train
 from archsearch.execution.ray_cluster import Share, connect
 from archsearch.execution.ray_handle import RayWorkerHandle, cause_of_death
-from archsearch.execution.ray_worker import disassemble
+from archsearch.execution.shipping import disassemble
 from archsearch.study.settings import DataSettings
 from archsearch.training.failure import describe_failure
 from archsearch.training.values import EpochReport, Job, Pack, Result, as_pack

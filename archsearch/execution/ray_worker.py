@@ -10,15 +10,13 @@ import dataclasses
 import importlib.metadata
 import shutil
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from archsearch.data import Dataset, Split, give_dataset
+from archsearch.data import give_dataset
 from archsearch.execution.course import Course
 from archsearch.execution.protocol import Train
+from archsearch.execution.shipping import assemble
 from archsearch.training.values import EpochReport, Job, Pack, Replicate, Result
 
 Step = tuple[EpochReport | Result, bytes]
@@ -71,25 +69,3 @@ class RayWorker:
 def find_versions() -> dict[str, str]:
     """Return the versions that a study's arithmetic depends on; CUDA's part of torch's is left out."""
     return {name: importlib.metadata.version(name).split("+")[0] for name in ("archsearch", "torch")}
-
-
-def disassemble(dataset: Dataset) -> dict[str, Any]:
-    """Take a data set apart into numpy arrays, which all workers of a node read from one place in memory."""
-    parts: dict[str, Any] = {}
-    for field in dataclasses.fields(dataset):
-        value = getattr(dataset, field.name)
-        if isinstance(value, Split):
-            value = (value.images.contiguous().numpy(), value.labels.contiguous().numpy())
-        parts[field.name] = value
-    return parts
-
-
-def assemble(parts: dict[str, Any]) -> Dataset:
-    """Put a data set together again, without copying; its images and labels must not be written to."""
-    fields = dict(parts)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        for name in ("train", "val", "test"):
-            images, labels = parts[name]
-            fields[name] = Split(torch.from_numpy(images), torch.from_numpy(labels))
-    return Dataset(**fields)

@@ -5,14 +5,11 @@ Packs (of one job or several) and stops come down the pipe; ``READY``, reports a
 
 from __future__ import annotations
 
-import os
 import queue
-import signal
-import threading
-import warnings
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from archsearch.execution.child import begin_child, listen
 from archsearch.execution.course import Course
 from archsearch.execution.protocol import Train
 from archsearch.training.values import Pack, Replicate
@@ -27,22 +24,16 @@ class Stop:
     replicate: Replicate
 
 
-def work(pipe: Connection, last_words: Connection, train: Train, visible_device: str | None) -> None:
+def work(pipe: Connection, last_words: Connection, train: Train, visible_devices: str | None) -> None:
     """Be a worker: returns never, and ends with the process that holds the pipe's other end.
 
     Args:
         pipe: To the conductor.
-        last_words: Takes what would spoil the conductor's terminal: warnings, messages of a crash.
+        last_words: Takes what would spoil the conductor's terminal.
         train: The training.
-        visible_device: The only CUDA device this worker may see; None leaves them as they are.
+        visible_devices: The only CUDA devices this worker may see; None leaves them as they are.
     """
-    # Ctrl-C reaches the whole group of the terminal, and is the conductor's to answer.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.dup2(last_words.fileno(), 1)
-    os.dup2(last_words.fileno(), 2)
-    warnings.simplefilter("ignore")
-    if visible_device is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible_device
+    begin_child(last_words, visible_devices)
     inbox = Inbox(pipe)
     pipe.send(READY)
     while True:
@@ -58,27 +49,20 @@ class Inbox:
 
     def __init__(self, pipe: Connection) -> None:
         self.stops: set[Replicate] = set()
-        self._pipe = pipe
         self._packs: queue.SimpleQueue[Pack] = queue.SimpleQueue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        listen(pipe, self._take)
 
     def next_pack(self) -> Pack:
         """Wait for something to train."""
         return self._packs.get()
 
-    def _listen(self) -> None:
-        try:
-            while True:
-                message = self._pipe.recv()
-                if isinstance(message, Stop):
-                    self.stops.add(message.replicate)
-                else:
-                    # What asked an earlier attempt to end came too late, and is not for this one.
-                    self.stops.difference_update(message.replicates)
-                    self._packs.put(message)
-        finally:
-            # The conductor let go or is dead, and nobody waits for what is being trained.
-            os._exit(0)
+    def _take(self, message: Pack | Stop) -> None:
+        if isinstance(message, Stop):
+            self.stops.add(message.replicate)
+        else:
+            # What asked an earlier attempt to end came too late, and is not for this one.
+            self.stops.difference_update(message.replicates)
+            self._packs.put(message)
 
 
 def _set_threads(threads: int) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from archsearch.training.values import Compute, EpochReport, Job, Outcome, Pack, Result
+from archsearch.training.values import Compute, EpochReport, Job, Outcome, Pack, Result, Seat
 
-__all__ = ["Compute", "EpochReport", "Job", "Outcome", "Pack", "Result", "train"]
+__all__ = ["Compute", "EpochReport", "Job", "Outcome", "Pack", "Result", "Seat", "train", "train_share"]
 
 
 def train(work: Job | Pack) -> Generator[EpochReport | Result, bool | None, Result]:
@@ -18,3 +18,10 @@ def train(work: Job | Pack) -> Generator[EpochReport | Result, bool | None, Resu
     from archsearch.training.loop import train as train_with_lightning
 
     return train_with_lightning(work)
+
+
+def train_share(job: Job, seat: Seat) -> Generator[EpochReport | Result, bool | None, Result]:
+    """Train a job as one of several ranks; see `archsearch.training.distributed.train_share`."""
+    from archsearch.training.distributed import train_share as train_with_lightning
+
+    return train_with_lightning(job, seat)

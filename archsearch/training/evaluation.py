@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain, zip_longest
+from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision, Precision
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
@@ -48,38 +52,82 @@ class Evaluation:
 @cache
 def build_fabric(device: str, precision: str) -> Fabric:
     """Build the Fabric of one device, in float32 or (``bf16``) in mixed precision."""
+    settle_arithmetic(device)
+    # A batch system's variables must not make it part of a group.
+    environment = LightningEnvironment()
+    return Fabric(accelerator=device, devices=1, plugins=[build_precision(device, precision), environment])
+
+
+def settle_arithmetic(device: str) -> None:
+    """Settle for the whole process what else decides on the arithmetic of CUDA.
+
+    float32 is float32: torch's default lets convolutions, but not products of matrices, round to TF32, so
+    that ``precision: 32`` would mean one thing on a GPU and another on a CPU; who wants tensor cores takes
+    bf16. And cuDNN chooses its kernels by shape and not by timing them: networks are compared with each
+    other, and what is fastest on a GPU that others use at the same time is chance.
+    """
+    if device == "cuda":
+        # torch's annotations lack it
+        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
+        torch.backends.cuda.matmul.fp32_precision = "ieee"
+        torch.backends.cudnn.benchmark = False
+
+
+def build_precision(device: str, precision: str) -> Precision:
+    """Build the plugin for ``32`` or ``bf16``."""
     # As an object, and not by its name, for by its name Fabric prints a line.
-    plugin = MixedPrecision("bf16-mixed", device) if precision == "bf16" else Precision()
-    # Each job has a device to itself; a batch system's variables must not make it part of a group.
-    return Fabric(accelerator=device, devices=1, plugins=[plugin, LightningEnvironment()])
+    return MixedPrecision("bf16-mixed", device) if precision == "bf16" else Precision()
 
 
 def evaluate_split(fabric: Fabric, module: Classifier, batches: EvaluationBatches) -> Evaluation:
-    """Evaluate on all batches; the module is left in evaluation mode."""
+    """Evaluate on all batches; the module is left in evaluation mode.
+
+    Where several ranks train together each takes some of the batches, and all return the same: what one
+    process alone finds with such a network.
+    """
     module.eval()
-    losses, logits, labels = [], [], []
+    found = []
     with torch.inference_mode():
-        for number, batch in enumerate(batches):
+        for number, batch in enumerate(batches.part(fabric.global_rank, fabric.world_size)):
             with fabric.autocast():
                 step = module.validation_step(batch, number)
-            losses.append(step["loss"])
-            logits.append(step["logits"])
-            labels.append(batch[1])
-    all_logits, all_labels = torch.cat(logits), torch.cat(labels)
-    loss = mean_loss(losses, [len(batch) for batch in labels])
+            found.append((step["loss"], step["logits"]))
+    losses, logits = zip(*_gather(fabric, found), strict=True)
+    all_logits, all_labels = torch.cat(logits), batches.labels
+    loss = mean_loss(losses, [len(batch) for batch in logits])
     return Evaluation(loss, count_accuracy(all_logits.argmax(1), all_labels), all_logits, all_labels)
 
 
-def mean_loss(losses: list[Tensor], sizes: list[int]) -> float:
+def _gather(fabric: Fabric, found: Sequence[tuple[Tensor, ...]]) -> Sequence[tuple[Tensor, ...]]:
+    """Bring together what all ranks found, in the order of the batches."""
+    if fabric.world_size == 1:
+        return found
+    parts: list[Any] = [None] * fabric.world_size
+    dist.all_gather_object(parts, [tuple(tensor.cpu() for tensor in batch) for batch in found])
+    rounds = chain.from_iterable(zip_longest(*parts))
+    return [tuple(tensor.to(fabric.device) for tensor in batch) for batch in rounds if batch is not None]
+
+
+def average_over_ranks(fabric: Fabric, figures: Sequence[float], images: int) -> tuple[list[float], int]:
+    """Return the means over all images of figures that each rank has of its own, and the number of all."""
+    if fabric.world_size == 1:
+        return list(figures), images
+    sums = torch.tensor([*(figure * images for figure in figures), images], dtype=torch.float64)
+    dist.all_reduce(sums := sums.to(fabric.device))
+    *totals, count = sums.tolist()
+    return [total / count for total in totals], round(count)
+
+
+def mean_loss(losses: Sequence[Tensor], sizes: Sequence[int]) -> float:
     """Return the mean over images of the mean losses of batches of these sizes; reads the device once."""
     (loss,) = mean_losses(losses, sizes)
     return loss
 
 
-def mean_losses(losses: list[Tensor], sizes: list[int]) -> list[float]:
+def mean_losses(losses: Sequence[Tensor], sizes: Sequence[int]) -> list[float]:
     """Do the same where each batch has the losses of several networks, ``[K]``; returns K means."""
     weights = torch.tensor(sizes, dtype=torch.float64)[:, None]
-    rows = torch.stack(losses).double().cpu().view(len(sizes), -1)
+    rows = torch.stack(tuple(losses)).cpu().double().view(len(sizes), -1)
     means: list[float] = ((rows * weights).sum(0) / weights.sum()).tolist()
     return means
 

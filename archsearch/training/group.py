@@ -7,12 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+from lightning_fabric import Fabric
 
 from archsearch.architecture import load_plugins
 from archsearch.data import Dataset, load_dataset, load_source_plugins
 from archsearch.data.module import ImageDataModule, TrainingBatches, mix_seed
 from archsearch.models import build_network
-from archsearch.training.evaluation import build_fabric, count_accuracy, evaluate_split, mean_losses
+from archsearch.models.shared_norm import share_norms
+from archsearch.training.captured import build_training_step
+from archsearch.training.evaluation import (
+    average_over_ranks,
+    build_fabric,
+    count_accuracy,
+    evaluate_split,
+    mean_losses,
+)
 from archsearch.training.measures import (
     build_metrics,
     compute_metrics,
@@ -22,7 +31,7 @@ from archsearch.training.measures import (
 from archsearch.training.memory import MemoryMeter
 from archsearch.training.module import Classifier
 from archsearch.training.packing import PackedClassifier, put_side_by_side, select_state
-from archsearch.training.step import TrainingStep
+from archsearch.training.sharing import SharedClassifier
 from archsearch.training.values import Job
 from archsearch.training.weights import save_weights
 
@@ -59,12 +68,13 @@ class Group:
 
     Args:
         jobs: They differ in their seed, and in where they save.
+        fabric: Of one of several ranks that train a single job together; made where not given.
 
     Raises:
         PackingError: There are several, and their network cannot be packed.
     """
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    def __init__(self, jobs: Sequence[Job], fabric: Fabric | None = None) -> None:
         first = jobs[0]
         torch.set_num_threads(first.compute.threads)
         # Only then: looking through all installed packages takes milliseconds.
@@ -73,7 +83,9 @@ class Group:
             load_source_plugins(first.plugins)
             load_metric_plugins(first.plugins)
         self.measures = first.measures
-        self.fabric = build_fabric(first.compute.device, first.compute.precision)
+        self.fabric = fabric or build_fabric(first.compute.device, first.compute.precision)
+        self.ranks = self.fabric.world_size
+        assert self.ranks == 1 or len(jobs) == 1, "a pack is trained by one process"
         dataset = load_dataset(first.data)
         self.metrics = build_metrics(first.measures, dataset.num_classes)
         self.data = ImageDataModule(dataset, first.training, first.seed, self.fabric.device)
@@ -86,6 +98,9 @@ class Group:
         self.fabric.seed_everything(job.seed, verbose=False)
         network = build_network(job.architecture, dataset.input_shape, dataset.num_classes)
         batches = self.data.train_dataloader().seeded(job.seed)
+        if self.ranks > 1:
+            network = share_norms(network, self.fabric.device)
+            batches = batches.shared(self.fabric.global_rank, self.ranks)
         module = Classifier(
             network,
             job.training,
@@ -96,8 +111,12 @@ class Group:
 
     def _assemble(self) -> None:
         modules = [replicate.module for replicate in self.replicates]
-        self.module = modules[0] if len(modules) == 1 else PackedClassifier(modules)
-        self.step = TrainingStep(self.fabric, self.module)
+        if self.ranks > 1:
+            self.module: Classifier = SharedClassifier(modules[0], self.fabric)
+        else:
+            self.module = modules[0] if len(modules) == 1 else PackedClassifier(modules)
+        captured = self.replicates[0].job.compute.captured and self.ranks == 1
+        self.step = build_training_step(self.fabric, self.module, captured=captured)
 
     def keep(self, jobs: Sequence[Job]) -> None:
         """Go on with some of the replicates; the others have ended."""
@@ -113,7 +132,8 @@ class Group:
 
     def train_epoch(self, epoch: int) -> list[tuple[Job, dict[str, float]]]:
         """Train one epoch and validate; returns the epoch's metrics of each replicate."""
-        seeds = [mix_seed(replicate.job.seed, epoch, _NETWORK_STREAM) for replicate in self.replicates]
+        stream = (_NETWORK_STREAM,) if self.ranks == 1 else (_NETWORK_STREAM, self.fabric.global_rank)
+        seeds = [mix_seed(replicate.job.seed, epoch, *stream) for replicate in self.replicates]
         self.module.seed_draws(seeds)
         for replicate in self.replicates:
             replicate.batches.set_epoch(epoch)
@@ -138,8 +158,10 @@ class Group:
         )
         rows = []
         for replicate, train_loss, predicted, true in columns:
-            metrics = {"train_loss": train_loss, "train_accuracy": count_accuracy(predicted, true)}
-            images_per_s = replicate.clock.add(seconds, len(true))
+            own = (train_loss, count_accuracy(predicted, true))
+            (loss, accuracy), images = average_over_ranks(self.fabric, own, len(true))
+            metrics = {"train_loss": loss, "train_accuracy": accuracy}
+            images_per_s = replicate.clock.add(seconds, images)
             metrics |= {**self._validate(replicate), "images_per_s": images_per_s}
             rows.append((replicate.job, metrics))
         self.memory.sample()
@@ -167,10 +189,15 @@ class Group:
         return metrics if self.size == 1 else {**metrics, "packed_replicates": float(self.size)}
 
     def finish(self, job: Job) -> dict[str, float]:
-        """Evaluate the trained network on its training images, measure what was asked, save the weights."""
+        """Evaluate the trained network on its training images, measure what was asked, save the weights.
+
+        Of several ranks the first does what need be done once.
+        """
         metrics, module = self.summarize(job), self._find(job).module
         found = evaluate_split(self.fabric, module, self.data.train_eval_dataloader())
         metrics |= {"train_error": found.error, "train_loss_eval": found.loss}
+        if not self.fabric.is_global_zero:
+            return metrics
         if "latency_ms" in self.measures:
             images, _ = next(iter(self.data.val_dataloader()))
             with self.fabric.autocast():

@@ -9,34 +9,49 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 
+from lightning_fabric import Fabric
+
 from archsearch.training.failure import describe_failure
 from archsearch.training.group import Group
+from archsearch.training.memory import return_memory
 from archsearch.training.values import EpochReport, Job, Outcome, Pack, Result, as_pack
 
 Events = Generator[EpochReport | Result, bool | None, None]
 
 
-def train(work: Job | Pack) -> Generator[EpochReport | Result, bool | None, Result]:
+def train(
+    work: Job | Pack, fabric: Fabric | None = None
+) -> Generator[EpochReport | Result, bool | None, Result]:
     """Train one replicate, or those of a pack together; a report after each epoch, a result at the end.
 
     Everything random follows from a job's seed: on a CPU, two runs of a job give the same bits, and packed it
     gives the same up to rounding. Sending True after a report ends that replicate with outcome ``stopped``.
     Whatever goes wrong is an outcome too: ``failed``, with the reason. The results of a pack are yielded as
     they come; the last one is returned.
+
+    Args:
+        work: A job or a pack.
+        fabric: Of one of several ranks that train a single job together, see
+            `archsearch.training.distributed`; made where not given.
     """
     jobs = as_pack(work).jobs
-    left = len(jobs)
-    events = _train(jobs)
-    event = next(events)
-    while True:
-        if isinstance(event, Result):
-            left -= 1
-            if not left:
-                return event
-        event = events.send((yield event))
+    left, failed = len(jobs), False
+    events = _train(jobs, fabric)
+    try:
+        event = next(events)
+        while True:
+            if isinstance(event, Result):
+                left, failed = left - 1, failed or event.outcome == "failed"
+                if not left:
+                    return event
+            event = events.send((yield event))
+    finally:
+        events.close()
+        if (device := jobs[0].compute.device) != "cpu":
+            return_memory(device, thoroughly=failed)
 
 
-def _train(jobs: Sequence[Job], note: str = "") -> Events:
+def _train(jobs: Sequence[Job], fabric: Fabric | None = None, note: str = "") -> Events:
     """Train jobs together; what cannot be is trained one by one, and says so in its `note`."""
     epochs, begun = 0, False
     group: Group | None = None
@@ -46,10 +61,13 @@ def _train(jobs: Sequence[Job], note: str = "") -> Events:
 
     def end(job: Job, outcome: Outcome, reason: str = "", metrics: dict[str, float] | None = None) -> Result:
         del under_way[job.replicate]
-        return Result(job.trial, job.seed, outcome, reason, epochs, metrics or {}, note)
+        notes = [note, group.step.note if group else ""]
+        return Result(
+            job.trial, job.seed, outcome, reason, epochs, metrics or {}, "; ".join(filter(None, notes))
+        )
 
     try:
-        group = Group(jobs)
+        group = Group(jobs, fabric)
         while under_way and epochs < jobs[0].training.epochs:
             rows = group.train_epoch(epochs)
             begun = True
@@ -87,7 +105,7 @@ def _train(jobs: Sequence[Job], note: str = "") -> Events:
     # out of the handler, and without the group, whose memory the others may need
     group = None
     for job in alone:
-        yield from _train([job], f"trained alone: {why_alone}")
+        yield from _train([job], fabric, f"trained alone: {why_alone}")
 
 
 def _is_finite(metrics: dict[str, float]) -> bool:
