@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -10,11 +10,17 @@ import torch
 
 from archsearch.architecture import Architecture
 from archsearch.data import Dataset
-from archsearch.errors import PackingError
+from archsearch.errors import ArchsearchError
 from archsearch.models import build_network
 from archsearch.study.settings import TrainingSettings
 from archsearch.training.failure import describe_failure
-from archsearch.training.measuring import build_step, find_median, sample_batch, time_in_turns
+from archsearch.training.measuring import (
+    build_step,
+    describe_arithmetic,
+    find_median,
+    sample_batch,
+    time_in_turns,
+)
 from archsearch.training.values import Compute
 
 # What is simpler comes first; something later must be so much faster to be chosen.
@@ -29,12 +35,12 @@ def choose_compute(
     device: Literal["cpu", "cuda", "mps"],
     threads: int,
 ) -> Compute:
-    """Choose precision and memory format for a study.
+    """Choose precision and memory format for a study, and whether its steps are captured.
 
     ``precision: auto`` times steps of training of the architecture of median MACs in float32, float32 with
-    channels last, and (where the hardware computes it) bfloat16 with channels last, in turns. A candidate
-    is taken when it is at least 10 % faster than the simpler one. A precision that the study names is taken
-    without measuring.
+    channels last, and (where the hardware computes it) bfloat16 with channels last, in turns; on CUDA each
+    eager and captured. A candidate is taken when it is at least 10 % faster than the simpler one. A precision
+    that the study names is taken without measuring, but for capturing.
 
     Args:
         architectures: Those that the study may train.
@@ -44,25 +50,27 @@ def choose_compute(
         threads: Threads of one worker on a CPU.
     """
     plain = Compute(precision="32", channels_last=False, threads=threads, device=device)
-    if training.precision == "32":
-        return replace(plain, reason="precision: 32 is what the study asks for")
     # Channels mean nothing to flat inputs.
     channels_last = len(dataset.input_shape) == 3
     bf16 = replace(plain, precision="bf16", channels_last=channels_last)
-    if training.precision == "bf16":
-        return replace(bf16, reason="precision: bf16 is what the study asks for")
-    if device == "cuda" and not torch.cuda.is_available():
+    here = device != "cuda" or torch.cuda.is_available()
+    if training.precision == "32":
+        candidates, reason = [plain], "precision: 32 is what the study asks for"
+    elif training.precision == "bf16":
+        candidates, reason = [bf16], "precision: bf16 is what the study asks for"
+    elif not here:
         reason = "float32, as no such device is here to be measured; precision: bf16 asks for the other"
-        return replace(plain, reason=reason)
-    candidates = [plain]
-    if channels_last:
-        candidates.append(replace(plain, channels_last=True))
-    if computes_bf16(device):
-        candidates.append(bf16)
+        candidates = [plain]
+    else:
+        reason = "float32, as there is nothing else to choose on this device"
+        candidates = [plain, replace(plain, channels_last=True)] if channels_last else [plain]
+        candidates += [bf16] if computes_bf16(device) else []
+    if device == "cuda" and here:
+        candidates = [replace(one, captured=captured) for one in candidates for captured in (False, True)]
     if not architectures or len(candidates) == 1:
-        return replace(plain, reason="float32, as there is nothing else to choose on this device")
-    architecture = find_median(architectures, dataset)
-    return _measure_candidates(candidates, architecture, training, dataset)
+        return replace(candidates[0], reason=reason)
+    chosen = _measure_candidates(candidates, find_median(architectures, dataset), training, dataset)
+    return chosen if training.precision == "auto" else replace(chosen, reason=f"{reason}; {chosen.reason}")
 
 
 def choose_pack(
@@ -103,7 +111,7 @@ def choose_pack(
         steps = [build_step(compute, some, training, batch) for some in (networks[:1], networks[1:])]
         one, packed = (timing.seconds for timing in time_in_turns([compute, compute], steps))
     # Nor must this end the study: such networks are trained one by one.
-    except (PackingError, RuntimeError, MemoryError) as error:
+    except (ArchsearchError, RuntimeError, MemoryError) as error:
         reason = describe_failure(error).splitlines()[0]
         return add_reason(
             compute, f"replicates one by one, as {architecture.name} cannot be packed: {reason}"
@@ -123,35 +131,49 @@ def computes_bf16(device: str) -> bool:
     """Whether the device computes bfloat16 in its own instructions, not by emulation."""
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device == "cpu":
-        known = torch.cpu.get_capabilities()
-        return bool(known.get("avx512_bf16") or known.get("amx_bf16") or known.get("bf16"))
-    return False
+    if device == "mps":
+        # chips before the M2 emulate it, and are then found to be slower by measuring
+        return bool(torch.backends.mps.is_macos_or_newer(14, 0))
+    known = torch.cpu.get_capabilities()
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16") or known.get("bf16"))
 
 
 def _measure_candidates(
     candidates: Sequence[Compute], architecture: Architecture, training: TrainingSettings, dataset: Dataset
 ) -> Compute:
-    torch.set_num_threads(candidates[0].threads)
-    batch = sample_batch(architecture, training, dataset, candidates[0].device)
+    first = candidates[0]
+    torch.set_num_threads(first.threads)
+    batch = sample_batch(architecture, training, dataset, first.device)
+    steps: dict[Compute, Callable[[], None]] = {}
+    failed = []
     try:
-        with torch.random.fork_rng(devices=[]):
-            networks = [
-                build_network(architecture, dataset.input_shape, dataset.num_classes) for _ in candidates
-            ]
-        steps = [
-            build_step(candidate, [network], training, batch)
-            for candidate, network in zip(candidates, networks, strict=True)
-        ]
-        timings = time_in_turns(candidates, steps)
+        for candidate in candidates:
+            with torch.random.fork_rng(devices=[]):
+                network = build_network(architecture, dataset.input_shape, dataset.num_classes)
+            step = build_step(candidate, [network], training, batch)
+            # a GPU may have no kernel for one of them, or no memory, and not each step can be captured
+            if why := "" if first.device == "cpu" or candidate == first else _failure_of(step):
+                failed.append(f"{describe_arithmetic(candidate)} failed: {why}")
+            else:
+                steps[candidate] = step
+        timings = time_in_turns(list(steps), list(steps.values()))
     # A network that cannot be trained here fails as a trial, with its reason; it must not end the study.
     except (RuntimeError, MemoryError) as error:
         reason = describe_failure(error).splitlines()[0]
-        return replace(candidates[0], reason=f"float32, as {architecture.name} cannot be measured: {reason}")
+        name = "float32" if first.precision == "32" else first.precision
+        return replace(first, reason=f"{name}, as {architecture.name} cannot be measured: {reason}")
     chosen = timings[0]
     for timing in timings[1:]:
         if timing.seconds * NEEDED_GAIN <= chosen.seconds:
             chosen = timing
-    measured = "; ".join(str(timing) for timing in timings)
+    measured = "; ".join([*(str(timing) for timing in timings), *failed])
     reason = f"{architecture.name}, a step of {len(batch[1])} images, median: {measured}"
     return replace(chosen.compute, reason=reason)
+
+
+def _failure_of(step: Callable[[], None]) -> str:
+    try:
+        step()
+    except (ArchsearchError, RuntimeError, MemoryError) as error:
+        return describe_failure(error).splitlines()[0]
+    return ""

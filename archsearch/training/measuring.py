@@ -13,8 +13,10 @@ from torch import nn
 from archsearch.architecture import Architecture
 from archsearch.data import Dataset
 from archsearch.data.module import Batch, ImageDataModule
+from archsearch.errors import ArchsearchError
 from archsearch.models import build_network, count_cost
 from archsearch.study.settings import TrainingSettings
+from archsearch.training.captured import build_training_step
 from archsearch.training.evaluation import build_fabric
 from archsearch.training.module import Classifier
 from archsearch.training.packing import PackedClassifier, put_side_by_side
@@ -23,7 +25,8 @@ from archsearch.training.values import Compute
 
 _ROUNDS = 7
 _TIME_LIMIT_S = 2.0
-_LARGEST_BATCH = 64
+# Small batches say the same of a CPU; of a GPU they say how fast it is fed.
+_LARGEST_BATCH = {"cpu": 64, "cuda": 1024, "mps": 1024}
 # Forward multiply-accumulates of a timed step on a CPU: about a third of a second on one core.
 _STEP_MACS = 3e9
 # What batch norm can train on, whatever is left of the resolution.
@@ -38,8 +41,13 @@ class Timing:
     seconds: float
 
     def __str__(self) -> str:
-        layout = ", channels last" if self.compute.channels_last else ""
-        return f"{self.compute.precision}{layout} {self.seconds * 1000:.1f} ms"
+        return f"{describe_arithmetic(self.compute)} {self.seconds * 1000:.1f} ms"
+
+
+def describe_arithmetic(compute: Compute) -> str:
+    """Name the precision, and where they are used channels last and capturing."""
+    layout = ", channels last" if compute.channels_last else ""
+    return f"{compute.precision}{layout}{', captured' if compute.captured else ''}"
 
 
 def measure_step(
@@ -48,7 +56,7 @@ def measure_step(
     """Time steps of training, as the loop makes them.
 
     Returns:
-        Images a step (a batch, at most 64), and the median of its seconds.
+        Images a step (a batch, on a CPU at most 64), and the median of its seconds.
     """
     torch.set_num_threads(compute.threads)
     batch = sample_batch(architecture, training, dataset, compute.device)
@@ -70,8 +78,8 @@ def find_median(architectures: Sequence[Architecture], dataset: Dataset) -> Arch
 def sample_batch(
     architecture: Architecture, training: TrainingSettings, dataset: Dataset, device: str
 ) -> Batch:
-    """Return training images to time steps with: a batch, at most 64, on a CPU fewer for a large network."""
-    size = min(training.batch_size, _LARGEST_BATCH, len(dataset.train))
+    """Return training images to time steps with: a batch, on a CPU at most 64, fewer for a large network."""
+    size = min(training.batch_size, _LARGEST_BATCH[device], len(dataset.train))
     if device == "cpu":
         macs = count_cost(architecture, dataset.input_shape, dataset.num_classes).macs
         size = min(size, max(_SMALLEST_BATCH, int(_STEP_MACS / macs)))
@@ -82,7 +90,30 @@ def sample_batch(
 def build_step(
     compute: Compute, networks: Sequence[nn.Module], training: TrainingSettings, batch: Batch
 ) -> Callable[[], None]:
-    """Build a step of training as the loop makes it. Several networks are packed."""
+    """Build a step of training as the loop makes it, which waits for the device. Several networks are packed.
+
+    The step raises an ArchsearchError where it cannot be captured as it should.
+    """
+    train = build_trainer(compute, networks, training)
+    device = build_fabric(compute.device, compute.precision).device
+    images, labels = batch
+    on_device = (images.to(device), labels.to(device))
+    if len(networks) > 1:
+        on_device = next(put_side_by_side([iter([on_device]) for _ in networks]))
+
+    def step() -> None:
+        # Reading a value waits for an accelerator to finish.
+        train(on_device)["loss"].item()
+        if train.note:
+            raise ArchsearchError(train.note)
+
+    return step
+
+
+def build_trainer(
+    compute: Compute, networks: Sequence[nn.Module], training: TrainingSettings
+) -> TrainingStep:
+    """Build a step of training that takes batches, on the device. Several networks are packed."""
     fabric = build_fabric(compute.device, compute.precision)
     modules = [
         Classifier(network, training, steps_per_epoch=_ROUNDS + 1, channels_last=compute.channels_last).to(
@@ -92,17 +123,7 @@ def build_step(
     ]
     module = modules[0] if len(modules) == 1 else PackedClassifier(modules)
     module.train()
-    train = TrainingStep(fabric, module)
-    images, labels = batch
-    on_device = (images.to(fabric.device), labels.to(fabric.device))
-    if len(modules) > 1:
-        on_device = next(put_side_by_side([iter([on_device]) for _ in modules]))
-
-    def step() -> None:
-        # Reading a value waits for an accelerator to finish.
-        train(on_device)["loss"].item()
-
-    return step
+    return build_training_step(fabric, module, captured=compute.captured)
 
 
 def time_in_turns(candidates: Sequence[Compute], steps: Sequence[Callable[[], None]]) -> list[Timing]:

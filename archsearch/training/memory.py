@@ -18,6 +18,10 @@ _RESET_PEAK = "5"
 _CGROUP = Path("/sys/fs/cgroup")
 _MIB = 2**20
 
+# What a process takes of a GPU before its first tensor: the CUDA context, and kernels as they are loaded.
+# Some 500 MiB on present GPUs, taken generously.
+CONTEXT_MIB = 800.0
+
 
 class MemoryMeter:
     """Measures from its making on.
@@ -91,6 +95,20 @@ def return_memory(device: str, *, thoroughly: bool = False) -> None:
         torch.mps.empty_cache()
     elif sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
         trim(0)
+
+
+def limit_memory(workers: int) -> None:
+    """Keep this process to its share of the GPU that several workers use: beyond it is out of memory.
+
+    So none of them takes what another was promised. The conductor's own context comes out of all shares.
+    """
+    total_mib = torch.cuda.get_device_properties(0).total_memory / _MIB
+    torch.cuda.set_per_process_memory_fraction(share_frac(workers, total_mib))
+
+
+def share_frac(workers: int, total_mib: float) -> float:
+    """Share of a GPU's memory for the tensors of each of some workers."""
+    return max(0.0, total_mib - (workers + 1) * CONTEXT_MIB) / workers / total_mib
 
 
 def _reset_peak() -> bool:
