@@ -21,12 +21,14 @@ class WorkerHandle:
         ready: Whether it has come up.
     """
 
-    def __init__(self, context: BaseContext, train: Train, visible_devices: str | None) -> None:
+    def __init__(
+        self, context: BaseContext, train: Train, visible_devices: str | None, sharing: int = 1
+    ) -> None:
         self.under_way: dict[Replicate, int] = {}
         self.pack: Pack | None = None
         self.ready = False
         self.visible_devices = visible_devices
-        self._child = Child(context, work, train, visible_devices)
+        self._child = Child(context, work, train, visible_devices, sharing)
 
     @property
     def pid(self) -> int | None:

@@ -26,7 +26,7 @@ class LocalExecutor:
         train: The training; a function of a module.
         workers: Number of worker processes.
         visible_devices: CUDA devices, as CUDA_VISIBLE_DEVICES names them, given to the workers in turn;
-            empty for other kinds.
+            empty for other kinds. Workers that share one get equal parts of its memory.
         preload: Modules imported once, before workers start; the training's own where not given.
         start_method: Of multiprocessing; chosen by platform.
 
@@ -47,6 +47,7 @@ class LocalExecutor:
         self._devices = [
             visible_devices[i % len(visible_devices)] if visible_devices else None for i in range(workers)
         ]
+        self._sharing = -(-workers // len(visible_devices)) if visible_devices else 1
         self._preload = tuple(preload) or (train.__module__,)
         self._start_method = start_method
         self._context: BaseContext | None = None
@@ -144,4 +145,4 @@ class LocalExecutor:
 
     def _start_worker(self, visible_devices: str | None) -> WorkerHandle:
         assert self._context is not None, "the executor was not entered"
-        return WorkerHandle(self._context, self._train, visible_devices)
+        return WorkerHandle(self._context, self._train, visible_devices, self._sharing)

@@ -24,7 +24,9 @@ class Stop:
     replicate: Replicate
 
 
-def work(pipe: Connection, last_words: Connection, train: Train, visible_devices: str | None) -> None:
+def work(
+    pipe: Connection, last_words: Connection, train: Train, visible_devices: str | None, sharing: int
+) -> None:
     """Be a worker: returns never, and ends with the process that holds the pipe's other end.
 
     Args:
@@ -32,13 +34,17 @@ def work(pipe: Connection, last_words: Connection, train: Train, visible_devices
         last_words: Takes what would spoil the conductor's terminal.
         train: The training.
         visible_devices: The only CUDA devices this worker may see; None leaves them as they are.
+        sharing: Workers, with this one, that may see them.
     """
     begin_child(last_words, visible_devices)
     inbox = Inbox(pipe)
     pipe.send(READY)
     while True:
         pack = inbox.next_pack()
-        _set_threads(pack.jobs[0].compute.threads)
+        compute = pack.jobs[0].compute
+        _set_threads(compute.threads)
+        if compute.device == "cuda" and sharing > 1:
+            _limit_memory(sharing)
         course = Course(pack, train)
         while not course.ended:
             pipe.send(course.advance(stop=course.turn in inbox.stops))
@@ -70,3 +76,9 @@ def _set_threads(threads: int) -> None:
 
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
+
+
+def _limit_memory(sharing: int) -> None:
+    from archsearch.training.memory import limit_memory
+
+    limit_memory(sharing)
