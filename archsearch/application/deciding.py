@@ -40,7 +40,7 @@ def decide_compute(
         study.space.fixed_settings()[0],
         dataset,
         replicates=len(study.seeds),
-        fitting=find_room(specs, dataset, compute).fitting // at_once,
+        fitting=find_room(specs, compute).fitting // at_once,
     )
 
 
@@ -58,7 +58,7 @@ def decide_arithmetic(
     compute = choose_compute(architectures, training, dataset, device=devices.kind, threads=threads)
     if not shares_cores:
         return compute
-    fitting = find_room(specs, dataset, compute).fitting
+    fitting = find_room(specs, compute).fitting
     return share_cores(
         compute,
         architectures,

@@ -7,10 +7,11 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from archsearch.application.counting import count_trainings, count_trials
+from archsearch.application.estimating import Estimate, estimate_trainings
 from archsearch.application.preparing import prepare_data
 from archsearch.application.sampling import sample_values
 from archsearch.data import load_dataset
-from archsearch.execution import choose_devices, choose_threads, count_workers, find_devices
 from archsearch.search.candidates import Candidate, examine, examine_baseline, say_bound
 from archsearch.study import StudyConfig, sample_search
 from archsearch.study.cells import RANGE_SAMPLES
@@ -27,7 +28,8 @@ class PlannedNetwork:
     Attributes:
         requested_depth: What was asked for, where its kind of block has no such depth.
         dropped: Fields of the study that it does not use.
-        memory_mib: Estimate for one training: activations of a batch, weights, gradients, momentum.
+        memory_mib: Estimate for one training at its peak: what autograd keeps of a batch, weights, gradients,
+            what the optimizer keeps, what kernels work with.
         hours: Estimate for one replicate, from the speed of one measured network and its MACs.
     """
 
@@ -56,6 +58,8 @@ class Plan:
         replicates: Trainings at most: of trials, baselines and confirmations.
         epochs: Epochs of all of them, were none pruned or repeated.
         workers: Trainings at a time.
+        threads: Of each of them, on a CPU.
+        memory_warning: What the memory of this machine may not suffice for; empty where all fits.
         hours: Estimate for all, were none pruned or repeated.
         disk_mib: Estimate of the weights that are kept.
         measured: What the estimate of time rests on.
@@ -71,6 +75,8 @@ class Plan:
     replicates: int
     epochs: int
     workers: int
+    threads: int
+    memory_warning: str
     hours: float
     disk_mib: float
     measured: str
@@ -100,8 +106,10 @@ class Plan:
         ]
         if len(reasons) > _SHOWN_REASONS:
             lines.append(f"Infeasible for {len(reasons) - _SHOWN_REASONS} more reasons; --json has all.")
+        lines += [self.memory_warning] if self.memory_warning else []
         lines.append(
             f"About {say_duration(self.hours)} with {_counted(self.workers, 'training')} at a time"
+            f"{f', each on {self.threads} threads' if self.threads > 1 else ''}"
             f"{', were nothing pruned or repeated' if self.is_search else ''}; weights on disk about "
             f"{self.disk_mib:.1f} MiB. {self.measured}"
         )
@@ -127,7 +135,7 @@ def _counted(number: int, noun: str) -> str:
 def plan_study(study: StudyConfig) -> Plan:
     """Look at what a study would do.
 
-    The estimate of time is measured: some steps of training of the network of median cost, scaled by MACs.
+    Time is estimated from some measured steps of training of the network of median MACs, scaled by MACs.
 
     Raises:
         StudyError: This machine cannot run it.
@@ -138,10 +146,9 @@ def plan_study(study: StudyConfig) -> Plan:
     candidates += [examine_baseline(study, name) for name in study.include]
     feasible = {_key(c): c for c in candidates if not c.reason}
     infeasible = Counter(o for c in candidates if c.reason for o in _obstacles(study, c))
-    workers = count_workers(study.execution, choose_devices(study.execution))
-    speed, measured = _measure_speed(study, list(feasible.values()))
-    networks = tuple(sorted((_network(c, speed) for c in feasible.values()), key=lambda n: (n.macs, n.name)))
-    trials, replicates = _count(study)
+    here = estimate_trainings(study, [c.spec for c in feasible.values() if c.spec])
+    networks = tuple(sorted((_network(c, here) for c in feasible.values()), key=lambda n: (n.macs, n.name)))
+    replicates = count_trainings(study)
     mean_hours = statistics.fmean(network.hours for network in networks) if networks else 0.0
     mean_parameters = statistics.fmean(network.parameters for network in networks) if networks else 0.0
     epochs = [c.spec.training.epochs for c in feasible.values() if c.spec]
@@ -152,13 +159,15 @@ def plan_study(study: StudyConfig) -> Plan:
         is_search=bool(study.search),
         infeasible=dict(infeasible),
         cells=len(study.cells()),
-        trials=trials,
+        trials=count_trials(study),
         replicates=replicates,
         epochs=round(replicates * statistics.fmean(epochs)) if epochs else 0,
-        workers=workers,
-        hours=mean_hours * replicates / workers,
+        workers=here.workers,
+        threads=here.threads,
+        memory_warning=here.memory_warning,
+        hours=mean_hours * replicates / here.workers,
         disk_mib=mean_parameters * _BYTES_PER_WEIGHT * replicates / 2**20,
-        measured=measured,
+        measured=here.measured,
     )
 
 
@@ -181,24 +190,11 @@ def _key(candidate: Candidate) -> Any:
     return candidate.spec.architecture.id
 
 
-def _count(study: StudyConfig) -> tuple[int, int]:
-    cells, seeds = len(study.cells()), max(1, len(study.seeds))
-    baselines = len(study.include) * seeds
-    if not study.search:
-        return cells, cells * seeds + baselines
-    trials = cells * (study.trials or 0)
-    # Of several objectives a whole front is confirmed, at worst every trial.
-    confirmed = (cells if len(study.objectives) == 1 else trials) * len(study.confirmation_seeds)
-    return trials, trials + confirmed + baselines
-
-
-def _network(candidate: Candidate, speed: float) -> PlannedNetwork:
+def _network(candidate: Candidate, here: Estimate) -> PlannedNetwork:
     spec, cost = candidate.spec, candidate.cost
     assert spec is not None
     assert cost is not None
     images = len(load_dataset(spec.data).train.labels) * spec.training.epochs
-    # Weights, gradients and one buffer of the optimizer.
-    weights_mib = 3 * cost.parameters * _BYTES_PER_WEIGHT / 2**20
     return PlannedNetwork(
         name=spec.architecture.name,
         id=spec.architecture.id,
@@ -207,35 +203,6 @@ def _network(candidate: Candidate, speed: float) -> PlannedNetwork:
         dropped=spec.dropped,
         parameters=cost.parameters,
         macs=cost.macs,
-        memory_mib=weights_mib + cost.activation_mib * spec.training.batch_size,
-        hours=cost.macs * images / speed / 3600,
+        memory_mib=here.room.needs[spec.architecture.id].peak_mib,
+        hours=cost.macs * images / here.macs_per_s / 3600,
     )
-
-
-def _measure_speed(study: StudyConfig, candidates: list[Candidate]) -> tuple[float, str]:
-    """MACs of forward passes a second while training, and what was measured."""
-    ranked = sorted((c for c in candidates if c.cost), key=lambda c: c.cost.macs if c.cost else 0)
-    if not ranked:
-        return 1.0, "Nothing can be trained."
-    # Lightning takes seconds to import.
-    from archsearch.training.compute import choose_compute
-    from archsearch.training.measuring import measure_step
-
-    median = ranked[len(ranked) // 2]
-    spec, cost = median.spec, median.cost
-    assert spec is not None
-    assert cost is not None
-    devices = choose_devices(study.execution)
-    threads = choose_threads(study.execution, devices)
-    where = ""
-    if devices.kind == "cuda" and find_devices("auto").kind != "cuda":
-        # A cluster's devices, which a plan does not ask for.
-        devices = find_devices("auto")
-        where = f" on this machine's {devices.kind}, not on the cluster"
-    dataset = load_dataset(spec.data)
-    compute = choose_compute(
-        [spec.architecture], spec.training, dataset, device=devices.kind, threads=threads
-    )
-    images, seconds = measure_step(spec.architecture, spec.training, dataset, compute)
-    said = f"Measured{where}: {spec.architecture.name}, {images} images in {seconds * 1000:.1f} ms a step."
-    return cost.macs * images / seconds, said

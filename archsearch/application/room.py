@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from archsearch.data import Dataset
+from archsearch.data import load_dataset
 from archsearch.study import TrialSpec
 from archsearch.training.values import Compute
 
@@ -14,48 +14,60 @@ _WORKER_MIB = 200.0
 
 
 @dataclass(frozen=True)
+class Need:
+    """The estimated peak of one training of a network, in MiB."""
+
+    name: str
+    peak_mib: float
+
+
+@dataclass(frozen=True)
 class Room:
-    """Free memory and the need of single trainings, estimated, in MiB.
+    """Free memory, and what single trainings need of it.
 
     Attributes:
         free_mib: Of the device; on CPUs of the machine, which all workers share.
-        needs_mib: By the network's name.
+        needs: By the architecture's id; where it is trained in several ways, the largest need.
     """
 
     free_mib: float
-    needs_mib: Mapping[str, float]
+    needs: Mapping[str, Need]
 
     @property
     def fitting(self) -> int:
         """How many trainings of the largest network fit at once; at least 1."""
-        return max(1, int(self.free_mib / (max(self.needs_mib.values(), default=0.0) + _WORKER_MIB)))
+        largest_mib = max((need.peak_mib for need in self.needs.values()), default=0.0)
+        return max(1, int(self.free_mib / (largest_mib + _WORKER_MIB)))
 
     def warn(self, at_once: int) -> str:
         """Say what would not fit, with so many trainings at once; empty where all does."""
-        too_large = {name: need for name, need in self.needs_mib.items() if need > self.free_mib}
-        if not self.needs_mib or (not too_large and at_once <= self.fitting):
+        ranked = sorted(self.needs.values(), key=lambda need: -need.peak_mib)
+        alone = sum(need.peak_mib > self.free_mib for need in ranked)
+        if not ranked or (not alone and at_once <= self.fitting):
             return ""
-        largest = max(self.needs_mib, key=lambda name: self.needs_mib[name])
-        need = f"{largest} needs about {self.needs_mib[largest]:,.0f} MiB"
-        if too_large:
-            others = f", and {len(too_large) - 1} more need too much" if len(too_large) > 1 else ""
-            what = f"{need}{others}"
-        else:
-            what = f"{at_once} trainings run at once, of which {need}"
+        what = f"{ranked[0].name} takes about {ranked[0].peak_mib:,.0f} MiB"
+        if alone > 1:
+            what += f", and {alone - 1} more take too much"
+        if not alone:
+            what += f" in each of {at_once} trainings at once"
         return (
-            f"The memory may not suffice: {what}; {self.free_mib:,.0f} MiB are free. "
-            "A smaller batch_size or gradient_checkpointing needs less."
+            f"The memory may not suffice: {what}, and {self.free_mib:,.0f} MiB are free. "
+            "A smaller batch_size takes less, and so does gradient_checkpointing."
         )
 
 
-def find_room(specs: Sequence[TrialSpec], dataset: Dataset, compute: Compute) -> Room:
-    """Estimate what each training needs, and measure what is free."""
+def find_room(specs: Sequence[TrialSpec], compute: Compute) -> Room:
+    """Estimate what each training needs by itself, and measure what is free."""
+    # Lightning takes seconds to import.
     from archsearch.training.footprint import estimate_footprint
     from archsearch.training.memory import measure_free_mib
 
-    needs_mib: dict[str, float] = {}
+    needs: dict[str, Need] = {}
     for spec in specs:
-        name = spec.architecture.name
-        peak_mib = estimate_footprint(spec.architecture, spec.training, dataset, compute).peak_mib
-        needs_mib[name] = max(peak_mib, needs_mib.get(name, 0.0))
-    return Room(measure_free_mib(compute.device), needs_mib)
+        architecture = spec.architecture
+        dataset = load_dataset(spec.data)
+        peak_mib = estimate_footprint(architecture, spec.training, dataset, compute).peak_mib / compute.pack
+        known = needs.get(architecture.id)
+        if known is None or known.peak_mib < peak_mib:
+            needs[architecture.id] = Need(architecture.name, peak_mib)
+    return Room(measure_free_mib(compute.device), needs)

@@ -11,7 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +223,7 @@ def _compute(
     # The nodes of a cluster are not this machine.
     if study.execution.executor != "ray":
         at_once = count_at_once(study.execution, devices, compute)
-        if warning := find_room(specs, dataset, replace(compute, pack=1)).warn(at_once):
+        if warning := find_room(specs, compute).warn(at_once):
             say(warning)
     return compute
 

@@ -126,14 +126,16 @@ def build_trainer(
     return build_training_step(fabric, module, captured=compute.captured)
 
 
-def time_in_turns(candidates: Sequence[Compute], steps: Sequence[Callable[[], None]]) -> list[Timing]:
+def time_in_turns(
+    candidates: Sequence[Compute], steps: Sequence[Callable[[], None]], *, limit_s: float = _TIME_LIMIT_S
+) -> list[Timing]:
     """Time all candidates round by round, so that a busy machine slows them alike.
 
     The first round warms up, and counts where it takes so long that there is no time for another.
     """
     start = time.perf_counter()
     rounds: list[list[float]] = []
-    while len(rounds) <= _ROUNDS and (not rounds or time.perf_counter() - start <= _TIME_LIMIT_S):
+    while len(rounds) <= _ROUNDS and (not rounds or time.perf_counter() - start <= limit_s):
         rounds.append([_seconds(step) for step in steps])
     counted = rounds[1:] or rounds
     medians = [statistics.median(times) for times in zip(*counted, strict=True)]

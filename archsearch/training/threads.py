@@ -6,9 +6,12 @@ Their number changes results in the last bits, so it is kept whatever machine th
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
 from threading import Barrier
 
 import torch
@@ -28,7 +31,7 @@ from archsearch.training.values import Compute
 # Workers of one thread each compete for memory. None was seen to slow another down by so much, so what gains
 # less from its threads when it is alone is not timed again with every core busy.
 _WORST_COMPETITION = 4.0
-_TOGETHER_S = 0.5
+_LIMIT_S = 0.5
 _MOST_STEPS = 5
 
 
@@ -64,25 +67,22 @@ def share_cores(
     architecture = find_median(architectures, dataset)
     try:
         probe = _Probe.of(compute, architecture, training, dataset)
-        alone_s = probe.time_alone(counts)
-        chosen, how = fewest_that_gain(alone_s), "a step alone"
-        if chosen > counts[0] and not leave_idle:
-            tried = [
-                count
-                for count, seconds in alone_s.items()
-                if alone_s[counts[0]] >= seconds * max(1.0, count / counts[0] / _WORST_COMPETITION)
-            ]
-            alone_s = probe.time_together(tried, cores)
-            chosen, how = fewest_that_gain(alone_s), f"a step when {cores} cores are busy"
+        seconds, how = probe.time_alone(counts), "a step alone"
+        tried = [
+            count
+            for count, alone in seconds.items()
+            if seconds[counts[0]] >= alone * max(1.0, count / counts[0] / _WORST_COMPETITION)
+        ]
+        if not leave_idle and fewest_that_gain(seconds) > counts[0]:
+            seconds, how = probe.time_together(tried, cores), f"a step when {cores} cores are busy"
     # A network that cannot be trained here fails as a trial, with its reason; it must not end the study.
     except (ArchsearchError, RuntimeError, MemoryError) as error:
         why = describe_failure(error).splitlines()[0]
         return add_reason(compute, f"threads: {counts[0]}, as {architecture.name} cannot be measured: {why}")
-    measured = ", ".join(f"{count}: {seconds * 1000:.1f} ms" for count, seconds in alone_s.items())
-    return add_reason(
-        replace(compute, threads=chosen),
-        f"threads a worker: {chosen} ({architecture.name}, {how} on {measured})",
-    )
+    chosen = fewest_that_gain(seconds)
+    measured = ", ".join(f"{count}: {taken * 1000:.1f} ms" for count, taken in seconds.items())
+    why = f"threads a worker: {chosen} ({architecture.name}, {how} on {measured})"
+    return add_reason(replace(compute, threads=chosen), why)
 
 
 def fewest_that_gain(seconds: Mapping[int, float]) -> int:
@@ -116,18 +116,19 @@ class _Probe:
         return cls(compute, architecture, training, dataset, batch)
 
     def time_alone(self, counts: Sequence[int]) -> dict[int, float]:
-        """Time a step of one training by number of threads, the other cores idle."""
-        (network,) = self._build(1)
-        candidates = [replace(self.compute, threads=count) for count in counts]
+        """Time a step of one training with rising numbers of threads, until more of them gain nothing."""
+        network = self._build()
         # one network for all: it trains on, and its steps stay alike
         step = build_step(self.compute, [network], self.training, self.batch)
-
-        def with_threads(count: int) -> None:
-            torch.set_num_threads(count)
-            step()
-
-        steps = [lambda count=count: with_threads(count) for count in counts]
-        return {t.compute.threads: t.seconds for t in time_in_turns(candidates, steps)}
+        seconds: dict[int, float] = {}
+        for fewer, more in pairwise(counts):
+            pair = [replace(self.compute, threads=count) for count in (fewer, more)]
+            steps = [partial(_step_on, count, step) for count in (fewer, more)]
+            timings = time_in_turns(pair, steps, limit_s=_LIMIT_S)
+            seconds |= {timing.compute.threads: timing.seconds for timing in timings}
+            if fewest_that_gain(seconds) != more:
+                break
+        return seconds
 
     def time_together(self, counts: Sequence[int], cores: int) -> dict[int, float]:
         """Time all cores' steps by number of threads: seconds in which the machine completes one."""
@@ -148,7 +149,7 @@ class _Probe:
                 step()
                 before = time.perf_counter()
                 step()
-                steps = min(_MOST_STEPS, 1 + int(_TOGETHER_S / (time.perf_counter() - before)))
+                steps = min(_MOST_STEPS, 1 + int(_LIMIT_S / (time.perf_counter() - before)))
                 barrier.wait()
                 start = time.perf_counter()
                 for _ in range(steps):
@@ -159,9 +160,14 @@ class _Probe:
                 raise
 
         with ThreadPoolExecutor(workers) as pool:
-            return list(pool.map(rate, self._build(workers)))
+            network = self._build()
+            return list(pool.map(rate, [deepcopy(network) for _ in range(workers)]))
 
-    def _build(self, count: int) -> list[nn.Module]:
-        shape, classes = self.dataset.input_shape, self.dataset.num_classes
+    def _build(self) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
-            return [build_network(self.architecture, shape, classes) for _ in range(count)]
+            return build_network(self.architecture, self.dataset.input_shape, self.dataset.num_classes)
+
+
+def _step_on(threads: int, step: Callable[[], None]) -> None:
+    torch.set_num_threads(threads)
+    step()
