@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Sequence
 from multiprocessing.connection import wait as wait_for_any
 from multiprocessing.context import BaseContext
 from typing import Self
 
 from archsearch.errors import ExecutionError
-from archsearch.execution.course import stopped_before, take_out
 from archsearch.execution.handle import WorkerHandle
 from archsearch.execution.launching import START_METHOD, prepare_context
+from archsearch.execution.pool import Pool
 from archsearch.execution.protocol import Train
-from archsearch.training.values import EpochReport, Job, Pack, Result, as_pack
+from archsearch.training.values import EpochReport, Result
 
 _MAX_FALSE_STARTS = 3
 
 
-class LocalExecutor:
+class LocalExecutor(Pool[WorkerHandle]):
     """Runs jobs in worker processes; one that dies takes its work with it, as ``lost``, and is replaced.
 
     Args:
@@ -43,6 +42,7 @@ class LocalExecutor:
         preload: Sequence[str] = (),
         start_method: str = START_METHOD,
     ) -> None:
+        super().__init__()
         self._train = train
         self._devices = [
             visible_devices[i % len(visible_devices)] if visible_devices else None for i in range(workers)
@@ -51,9 +51,6 @@ class LocalExecutor:
         self._preload = tuple(preload) or (train.__module__,)
         self._start_method = start_method
         self._context: BaseContext | None = None
-        self._workers: list[WorkerHandle] = []
-        self._waiting: deque[Pack] = deque()
-        self._events: deque[EpochReport | Result] = deque()
         self._false_starts = 0
 
     @property
@@ -78,20 +75,6 @@ class LocalExecutor:
         for worker in self._workers:
             worker.close()
         self._workers.clear()
-
-    def submit(self, work: Job | Pack) -> None:
-        """Give a job or a pack to an idle worker, or let it wait for one."""
-        self._waiting.append(as_pack(work))
-        self._dispatch()
-
-    def stop(self, trial: int, seed: int) -> None:
-        """Ask a replicate to end; it does so after the epoch that it is in."""
-        replicate = (trial, seed)
-        for worker in self._workers:
-            if replicate in worker.under_way:
-                worker.stop(replicate)
-        if take_out(self._waiting, replicate):
-            self._events.append(stopped_before(replicate))
 
     def wait(self, timeout_s: float | None) -> EpochReport | Result | None:
         """Return the next report or result."""

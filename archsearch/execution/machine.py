@@ -62,10 +62,12 @@ def choose_devices(settings: ExecutionSettings) -> Devices:
     """Return the devices of a study: this machine's, or of a Ray cluster the kind that it asks for.
 
     Raises:
-        StudyError: This machine has none of the kind that is asked for.
+        StudyError: This machine has none of the kind that is asked for, or fewer than a trial takes.
     """
     if settings.executor != "ray":
-        return find_devices(settings.device)
+        devices = find_devices(settings.device)
+        _check_enough(settings.devices_per_trial, devices)
+        return devices
     # The cluster may have what this machine has not. Where nothing is said, its nodes are taken to be alike.
     if settings.gpus_per_trial is not None:
         return Devices("cuda" if settings.gpus_per_trial else "cpu")
@@ -73,8 +75,28 @@ def choose_devices(settings: ExecutionSettings) -> Devices:
     return Devices("cuda" if cuda else "cpu")
 
 
-def count_workers(settings: ExecutionSettings, devices: Devices, threads: int = 1) -> int:
-    """Return the number of trainings at a time: as set, else one a device, on CPUs what the cores take.
+def _check_enough(wanted: int, devices: Devices) -> None:
+    # On CPUs any number of processes share the cores, so that a study for GPUs can be tried.
+    there = {"cpu": wanted, "cuda": len(devices.cuda), "mps": 1}[devices.kind]
+    if wanted > there:
+        raise StudyError(
+            f"must be at most {there}, the number of this machine's devices ({devices.kind})",
+            path="execution.devices_per_trial",
+            got=wanted,
+            fix="With `device: cpu` processes take their place.",
+        )
+
+
+def group_devices(devices: Devices, each: int) -> tuple[str, ...]:
+    """Return as many CUDA devices as a trial takes, for each of those that train at a time."""
+    starts = range(0, len(devices.cuda) - each + 1, each)
+    return tuple(",".join(devices.cuda[start : start + each]) for start in starts)
+
+
+def count_workers(
+    settings: ExecutionSettings, devices: Devices, threads: int = 1, *, per_device: int = 1
+) -> int:
+    """Return the number of trainings at a time: as set, else what devices there are, on CPUs cores.
 
     On a CPU even a number that is set gives way to the cores where a training takes several threads: those
     are kept for the whole study, and may come from a session with fewer workers or more cores.
@@ -84,16 +106,20 @@ def count_workers(settings: ExecutionSettings, devices: Devices, threads: int = 
         settings: Executor and workers.
         devices: What trainings run on.
         threads: Of one training, on a CPU.
+        per_device: Workers that share a GPU, where the settings leave that open.
     """
     if settings.executor == "inline":
         return 1
-    room = max(1, count_cores() // threads)
+    each = settings.devices_per_trial
+    room = max(1, count_cores() // max(threads, each))
     if settings.workers != "auto":
         several = devices.kind == "cpu" and settings.executor == "local" and threads > 1
         return min(settings.workers, room) if several else settings.workers
     if settings.executor == "ray":
-        return max(1, int(count_cores() / settings.cpus_per_trial))
-    return {"cpu": room, "cuda": len(devices.cuda), "mps": 1}[devices.kind]
+        return max(1, int(count_cores() / settings.trial_cpus))
+    if settings.workers_per_device != "auto":
+        per_device = settings.workers_per_device
+    return {"cpu": room, "cuda": len(devices.cuda) // each * per_device, "mps": 1}[devices.kind]
 
 
 def count_threads(workers: int) -> int:
@@ -109,7 +135,7 @@ def count_threads(workers: int) -> int:
 def choose_threads(settings: ExecutionSettings, devices: Devices) -> int:
     """Return the threads of one trial: on a Ray cluster its CPUs, else its part of this machine's."""
     if settings.executor == "ray":
-        return max(1, int(settings.cpus_per_trial))
+        return max(1, int(settings.trial_cpus))
     return count_threads(count_workers(settings, devices))
 
 

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from contextlib import ExitStack
 from functools import lru_cache
 from typing import Any, Self
 
 from archsearch.data import load_dataset
 from archsearch.errors import ExecutionError, StudyError
-from archsearch.execution.course import stopped_before, take_out
+from archsearch.execution.pool import Pool
 from archsearch.execution.protocol import Train
 from archsearch.execution.ray_cluster import Share, connect
 from archsearch.execution.ray_handle import RayWorkerHandle, cause_of_death
 from archsearch.execution.shipping import disassemble
 from archsearch.study.settings import DataSettings
 from archsearch.training.failure import describe_failure
-from archsearch.training.values import EpochReport, Job, Pack, Result, as_pack
+from archsearch.training.values import EpochReport, Pack, Result
 
 _MAX_FALSE_STARTS = 3
 # Nodes come and go without a word; this often is looked at who is there.
 _CENSUS_S = 1.0
 
 
-class RayExecutor:
+class RayExecutor(Pool[RayWorkerHandle]):
     """Runs jobs in actors of a Ray cluster; one that dies loses its work, as ``lost``, and is replaced.
 
     The conductor's process loads each data set and puts it into Ray's object store once; trained weights come
@@ -44,6 +43,7 @@ class RayExecutor:
     """
 
     def __init__(self, train: Train, share: Share, *, workers: int | None = None, address: str = "") -> None:
+        super().__init__()
         self._train = train
         self._share = share
         self._limit = workers
@@ -52,9 +52,6 @@ class RayExecutor:
         self._ray: Any = None
         self._room = 0
         self._counted_at = 0.0
-        self._workers: list[RayWorkerHandle] = []
-        self._waiting: deque[Pack] = deque()
-        self._events: deque[EpochReport | Result] = deque()
         self._false_starts = 0
         # Four, as in `load_dataset`; one that is dropped leaves the store when no worker reads it any more.
         self._put = lru_cache(maxsize=4)(self._put_dataset)
@@ -85,20 +82,6 @@ class RayExecutor:
             worker.close()
         self._workers.clear()
         self._stack.close()
-
-    def submit(self, work: Job | Pack) -> None:
-        """Give a job or a pack to an idle worker, or let it wait for one."""
-        self._waiting.append(as_pack(work))
-        self._dispatch()
-
-    def stop(self, trial: int, seed: int) -> None:
-        """Ask a replicate to end; it does so after the epoch that it is in."""
-        replicate = (trial, seed)
-        for worker in self._workers:
-            if replicate in worker.under_way:
-                worker.stop(replicate)
-        if take_out(self._waiting, replicate):
-            self._events.append(stopped_before(replicate))
 
     def wait(self, timeout_s: float | None) -> EpochReport | Result | None:
         """Return the next report or result."""

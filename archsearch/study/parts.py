@@ -54,7 +54,10 @@ def read_settings(document: Document, key: str, model: type[S]) -> S:
             values[name] = leaves[f"{key}.{name}"].check(value)
         except InputError as error:
             raise error.at(where=document.where((key, name)), path=f"{key}.{name}") from error
-    return build_settings(model, values, key)
+    try:
+        return build_settings(model, values, key)
+    except InputError as error:
+        raise error.at(where=document.where((key,))) from error
 
 
 def read_seeds(document: Document, seed: int, *, searches: bool) -> tuple[int, ...]:

@@ -145,25 +145,30 @@ class ExecutionSettings(Settings):
     Attributes:
         executor: ``local`` (worker processes), ``inline`` (this process, one job after the other) or ``ray``
             (the machines of a Ray cluster).
-        workers: Worker processes; ``auto`` is one a core on a CPU, one a device on GPUs, and with ray what
-            the cluster has room for.
-        devices_per_trial: Devices that train one replicate together.
+        workers: Worker processes; ``auto`` is one a core on a CPU, `workers_per_device` on GPUs (one for
+            every `devices_per_trial` of them), and with ray what the cluster has room for.
+        workers_per_device: local: workers that share a GPU, each with a part of its memory; ``auto`` measures
+            what one of them leaves of its time and its memory. Without GPUs it says nothing.
+        devices_per_trial: Devices that train one replicate together, a process each; on CPUs the processes
+            share the threads of the trial. `batch_size` is that of all of them together.
         retries: How often a replicate is tried again after its worker died.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         address: ray: the cluster, as ``host:port`` or ``auto``; empty takes RAY_ADDRESS, else starts a small
             one on this machine.
-        cpus_per_trial: ray: CPUs that a trial takes of a node; it trains with as many threads.
+        cpus_per_trial: ray: CPUs that a trial takes of a node; it trains with as many threads. Left out: one
+            for each of its devices.
         gpus_per_trial: ray: GPUs that a trial takes of a node, of one also a fraction; left out: the devices
             of the trial.
     """
 
     executor: Literal["local", "inline", "ray"] = "local"
     workers: Literal["auto"] | Count = "auto"
-    devices_per_trial: Literal[1] = 1
+    workers_per_device: Literal["auto"] | Count = "auto"
+    devices_per_trial: Annotated[int, Field(ge=1, le=64)] = 1
     retries: Annotated[int, Field(ge=0, le=100)] = 2
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     address: str = ""
-    cpus_per_trial: Positive = 1
+    cpus_per_trial: Positive | None = None
     gpus_per_trial: NotNegative | None = None
 
     @model_validator(mode="after")
@@ -173,6 +178,8 @@ class ExecutionSettings(Settings):
         of_ray = self.model_fields_set & {"address", "cpus_per_trial", "gpus_per_trial"}
         if of_ray and self.executor != "ray":
             raise ValueError(f"{', '.join(sorted(of_ray))} must be left out without executor: ray")
+        if self.workers_per_device != "auto":
+            self._check_sharing()
         for name in ("cpus_per_trial", "gpus_per_trial"):
             amount = getattr(self, name) or 0
             if amount > 1 and amount != int(amount):
@@ -183,7 +190,27 @@ class ExecutionSettings(Settings):
             raise ValueError("gpus_per_trial must be 0 with device: cpu")
         if self.gpus_per_trial == 0 and self.device == "cuda":
             raise ValueError("gpus_per_trial must be above 0 with device: cuda")
+        if self.devices_per_trial > 1 and self.gpus_per_trial not in (None, 0, self.devices_per_trial):
+            raise ValueError("gpus_per_trial must be left out with several devices_per_trial")
+        if self.devices_per_trial > 1 and self.device == "mps":
+            raise ValueError("devices_per_trial must be 1 with device: mps")
         return self
+
+    def _check_sharing(self) -> None:
+        """Refuse a number of workers a GPU where there are none, or where something else decides."""
+        reasons = {
+            f"executor: {self.executor}": self.executor != "local",
+            f"device: {self.device}": self.device in ("cpu", "mps"),
+            f"workers: {self.workers}": self.workers != "auto",
+            f"devices_per_trial: {self.devices_per_trial}": self.devices_per_trial > 1,
+        }
+        if met := next((reason for reason, holds in reasons.items() if holds), None):
+            raise ValueError(f"workers_per_device must be auto with {met}")
+
+    @property
+    def trial_cpus(self) -> float:
+        """CPUs that a trial takes of a Ray cluster's node."""
+        return self.devices_per_trial if self.cpus_per_trial is None else self.cpus_per_trial
 
 
 class TrackingSettings(Settings):
