@@ -30,16 +30,22 @@ class Course:
 class ReplayExecutor:
     """An executor whose workers answer from a function, in the order of a simulated clock.
 
+    Args:
+        slots: Simulated workers.
+        look_up: How a job's training goes.
+        ahead: Whether workers are ahead of the conductor, so that something is always there when it asks.
+
     Attributes:
         now_s: The simulated time.
         reports: Epoch reports handed up so far.
     """
 
-    def __init__(self, slots: int, look_up: Callable[[Job], Course]) -> None:
+    def __init__(self, slots: int, look_up: Callable[[Job], Course], *, ahead: bool = False) -> None:
         self.slots = slots
         self.now_s = 0.0
         self.reports = 0
         self._look_up = look_up
+        self._ahead = ahead
         self._order = itertools.count()
         self._due: list[tuple[float, int, Job, Course, int]] = []
         self._stopped: set[tuple[int, int]] = set()
@@ -49,9 +55,9 @@ class ReplayExecutor:
         course = self._look_up(job)
         self._schedule(self.now_s + course.epoch_s, job, course, 0)
 
-    def wait(self, timeout_s: float | None) -> EpochReport | Result | None:  # noqa: ARG002
-        """Return what happens next, and set the clock to it."""
-        if not self._due:
+    def wait(self, timeout_s: float | None) -> EpochReport | Result | None:
+        """Return what happens next, and set the clock to it; with a timeout of 0 only what is due by now."""
+        if not self._due or (timeout_s == 0 and not self._ahead and self._due[0][0] > self.now_s):
             return None
         self.now_s, _, job, course, epoch = heapq.heappop(self._due)
         at = (job.trial, job.seed)

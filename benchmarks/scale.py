@@ -54,7 +54,7 @@ def run(workers: int, trials: int, optuna: str, mlflow: str) -> dict[str, Any]:
     """Run one study and return what the conductor handled per second."""
     text = STUDY.format(workers=workers, trials=trials, epochs=EPOCHS, optuna=optuna)
     study = parse_study(text, "scale.yaml")
-    executor = ReplayExecutor(workers, invent_course)
+    executor = ReplayExecutor(workers, invent_course, ahead=True)
     with ExitStack() as stack:
         folder = RunFolder(Path(stack.enter_context(tempfile.TemporaryDirectory())))
         journal = stack.enter_context(Journal.open(folder.journal))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archsearch.errors import JournalError, RunFolderError
-from archsearch.journal.records import VERSION, BrokenLineError, Record, decode_record
+from archsearch.journal.records import VERSION, BrokenLineError, Record, decode_line
 
 JOURNAL_NAME = "journal.log"
 """Name of the journal in a run folder."""
@@ -18,42 +18,44 @@ class Parsed:
 
     Attributes:
         records: These records.
+        lines: Lines that they take.
         size: Bytes that they take.
         torn: Bytes after them: a last line that is cut short or does not match its checksum.
     """
 
     records: list[Record]
+    lines: int
     size: int
     torn: int
 
 
-def parse_lines(data: bytes, path: Path, *, after: int = 0) -> Parsed:
+def parse_lines(data: bytes, path: Path, *, after: int = 0, lines_before: int = 0) -> Parsed:
     """Decode lines that follow record number `after`; only the last one may be broken.
 
     Raises:
         JournalError: A line before the last is broken or missing, or the journal is of another version.
     """
     records: list[Record] = []
-    size = 0
-    while size < len(data):
-        end = data.find(b"\n", size)
-        number = after + len(records) + 1
-        if end < 0:
-            break
+    lines = size = 0
+    while (end := data.find(b"\n", size)) >= 0:
+        line = lines_before + lines + 1
         try:
-            record = decode_record(data[size:end])
+            found = decode_line(data[size:end])
         except BrokenLineError as error:
-            # A crash leaves a broken line at the end only, since each record is on disk before the next.
+            # A crash leaves a broken line at the end only, since each line is on disk before the next.
             if end + 1 == len(data):
                 break
-            raise _damage(path, number, str(error)) from error
-        if record.number != number:
-            raise _damage(path, number, f"record {number} was expected here, not {record.number}")
-        if number == 1:
-            _check_version(record, path)
-        records.append(record)
+            raise _damage(path, line, str(error)) from error
+        for record in found:
+            number = after + len(records) + 1
+            if record.number != number:
+                raise _damage(path, line, f"record {number} was expected here, not {record.number}")
+            if number == 1:
+                _check_version(record, path)
+            records.append(record)
+        lines += 1
         size = end + 1
-    return Parsed(records, size, len(data) - size)
+    return Parsed(records, lines, size, len(data) - size)
 
 
 def read_journal(path: str | Path) -> list[Record]:
@@ -80,6 +82,7 @@ class JournalReader:
         self._path = Path(path)
         self._offset = 0
         self._number = 0
+        self._lines = 0
 
     def poll(self) -> list[Record]:
         """Return the records that became complete since the last call; none while there is no file.
@@ -99,17 +102,18 @@ class JournalReader:
                 data = file.read()
         except FileNotFoundError:
             return []
-        parsed = parse_lines(data, self._path, after=self._number)
+        parsed = parse_lines(data, self._path, after=self._number, lines_before=self._lines)
         self._offset += parsed.size
         self._number += len(parsed.records)
+        self._lines += parsed.lines
         return parsed.records
 
 
-def _damage(path: Path, number: int, what: str) -> JournalError:
-    keep, name = number - 1, path.name
+def _damage(path: Path, line: int, what: str) -> JournalError:
+    keep, name = line - 1, path.name
     return JournalError(
-        f"{path}:{number}: {what}: the file was altered, or the disk damaged it. Restore it from a copy; "
-        f"or keep the {keep} records before it (head -n {keep} {name} > kept.log, then put kept.log in "
+        f"{path}:{line}: {what}: the file was altered, or the disk damaged it. Restore it from a copy; "
+        f"or keep the {keep} lines before it (head -n {keep} {name} > kept.log, then put kept.log in "
         f"place of {name}) and run the study again, which repeats what came after them."
     )
 

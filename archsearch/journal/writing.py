@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from archsearch.errors import RunFolderError
 from archsearch.journal.reading import parse_lines
-from archsearch.journal.records import VERSION, Record, decode_record, encode_record
+from archsearch.journal.records import VERSION, Record, decode_line, encode_line
 
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 _FIXES = {
@@ -72,7 +72,7 @@ class Journal:
                 os.ftruncate(descriptor, parsed.size)
                 os.fsync(descriptor)
                 healed = (
-                    f"{path}:{len(parsed.records) + 1}: the last line was torn by a crash; "
+                    f"{path}:{parsed.lines + 1}: the last line was torn by a crash; "
                     f"its {parsed.torn} bytes were removed."
                 )
             _sync_folder(path.parent)
@@ -90,29 +90,45 @@ class Journal:
         Raises:
             RunFolderError: The disk is full or read-only; the journal is left as it was before.
         """
+        (record,) = self.append_all(kind, [fields])
+        return record
+
+    def append_all(self, kind: str, rows: Sequence[Mapping[str, Any]]) -> list[Record]:
+        """Write records of one kind together and wait once until they are on disk.
+
+        Args:
+            kind: Their kind.
+            rows: The fields of each, of one at least.
+
+        Raises:
+            RunFolderError: As `append` does; then none of them is written.
+        """
         assert self._descriptor is not None, "the journal is closed"
-        if not self.records:
-            fields = {"version": VERSION, **fields}
-        earliest = self.records[-1].time if self.records else 0.0
-        record = Record(len(self.records) + 1, max(earliest, self._clock()), kind, fields)
-        line = encode_record(record)
+        records: list[Record] = []
+        for row in rows:
+            number = len(self.records) + len(records) + 1
+            fields = {"version": VERSION, **row} if number == 1 else dict(row)
+            latest = [*self.records[-1:], *records[-1:]]
+            now = max([self._clock(), *(record.time for record in latest)])
+            records.append(Record(number, now, kind, fields))
+        line = encode_line(records)
         # As a reader will see it: a resumed study must not differ from one that went on.
-        record = decode_record(line[:-1])
-        size = self._size
+        records = decode_line(line[:-1])
+        known, size = len(self.records), self._size
         try:
             _write_all(self._descriptor, line)
             os.fsync(self._descriptor)
-            self.records.append(record)
+            self.records += records
             self._size += len(line)
         except BaseException as error:
             # Also after Ctrl-C: half a line, or a number given twice, would be damage for ever.
-            del self.records[record.number - 1 :]
+            del self.records[known:]
             self._size = size
             os.ftruncate(self._descriptor, size)
             if isinstance(error, OSError):
                 raise unwritable(self.path.parent, error) from error
             raise
-        return record
+        return records
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

@@ -26,6 +26,7 @@ from archsearch.search.candidates import (
     examine_baseline,
 )
 from archsearch.search.cell_search import CellSearch, Memo, Told, told_to_optuna
+from archsearch.search.inbox import Inbox
 from archsearch.search.optuna_mirror import OptunaMirror
 from archsearch.search.replicates import Replicate, ReplicateQueue
 from archsearch.search.settling import UNDER_WAY, Settlement, is_settled, settle
@@ -126,33 +127,37 @@ class Conductor:
     def run(self) -> str:
         """Train until nothing is missing or the budget is spent; returns why it ended."""
         executor = self._workplace.executor
+        inbox = Inbox(executor)
         while True:
             while self._busy < executor.slots and not self._spent() and self._advance():
                 pass
             if not self._running:
                 break
-            event = executor.wait(None)
-            if isinstance(event, EpochReport):
-                self._hear(event)
-            elif isinstance(event, Result):
+            event = inbox.wait()
+            if isinstance(event, Result):
                 self._end(event)
+            elif event is not None:
+                self._hear(event)
         return self._spent() or "every trial asked for has ended"
 
     @property
     def _busy(self) -> int:
         """Slots in use: a pack is known by its first replicate."""
-        return len(set(self._running.values()))
+        together = self._workplace.compute.pack > 1
+        return len(set(self._running.values())) if together else len(self._running)
 
     def _spent(self) -> str:
         return self._spending.exceeds(self._study.budget, now=time.time())
 
     def record(self, kind: str, **fields: Any) -> None:
         """Write a record to the journal and take it into account."""
-        record = self._journal.append(kind, **fields)
+        self._take_into_account(self._journal.append(kind, **fields))
+
+    def _take_into_account(self, record: Record) -> None:
         self._replay.add(record)
         self._spending.add(record)
-        if kind in ("trial", "told"):
-            self._agenda.note(self.trials[fields["trial"]])
+        if record.kind in ("trial", "told"):
+            self._agenda.note(self.trials[record.fields["trial"]])
         self._listen(record)
 
     # Going on where the journal ends.
@@ -285,9 +290,15 @@ class Conductor:
             plugins=self._study.plugins,
         )
 
-    def _hear(self, report: EpochReport) -> None:
+    def _hear(self, reports: Sequence[EpochReport]) -> None:
+        rows = [{"trial": r.trial, "seed": r.seed, "epoch": r.epoch, "metrics": r.metrics} for r in reports]
+        for record in self._journal.append_all("epoch", rows):
+            self._take_into_account(record)
+        for report in reports:
+            self._stop_if_pruned(report)
+
+    def _stop_if_pruned(self, report: EpochReport) -> None:
         number, seed, epoch = report.trial, report.seed, report.epoch
-        self.record("epoch", trial=number, seed=seed, epoch=epoch, metrics=report.metrics)
         trial = self.trials[number]
         last = epoch + 1 >= trial.training["epochs"]
         if trial.optuna is None or self._pruned_by is None or last or (number, seed) in self._stopping:

@@ -68,6 +68,47 @@ def test_time_never_runs_backwards(path):
     assert times == [100.0, 100.0, 101.0]
 
 
+def test_records_written_together_are_read_one_by_one(path):
+    with Journal.open(path) as journal:
+        journal.append("study")
+        written = journal.append_all("epoch", [{"epoch": 0}, {"epoch": 1}, {"epoch": math.nan}])
+        journal.append("told")
+
+    records = read_journal(path)
+    assert [record.number for record in records] == [1, 2, 3, 4, 5]
+    assert records[1:3] == written[:2]
+    assert math.isnan(records[3].fields["epoch"])
+
+
+def test_of_records_written_together_a_crash_leaves_all_or_none(path):
+    with Journal.open(path) as journal:
+        journal.append("study")
+        journal.append_all("epoch", [{"epoch": number} for number in range(3)])
+    whole = path.read_bytes()
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        assert len(read_journal(path)) in (0, 1)
+
+
+def test_records_written_together_wait_for_the_disk_once(path, monkeypatch):
+    synced = []
+    with Journal.open(path) as journal:
+        monkeypatch.setattr(os, "fsync", synced.append)
+        journal.append_all("epoch", [{"epoch": 0}, {"epoch": 1}])
+    assert len(synced) == 1
+
+
+def test_damage_after_records_written_together_names_its_line(path):
+    with Journal.open(path) as journal:
+        journal.append_all("epoch", [{"epoch": 0}, {"epoch": 1}])
+        journal.append("session")
+        journal.append("compute")
+    path.write_bytes(path.read_bytes().replace(b"session", b"sessiom"))
+
+    with pytest.raises(JournalError, match=r"journal\.log:2: .*head -n 1 journal\.log"):
+        read_journal(path)
+
+
 @pytest.mark.parametrize("cut", [1, 2, 9, 20])
 def test_a_torn_last_line_is_cut_off_and_reported(path, cut):
     write(path, "study", "session", "compute")

@@ -56,7 +56,7 @@ class TableExecutor:
         assert len({self._pack_of[job.replicate] for job, _ in self._jobs}) <= self.slots
 
     def wait(self, timeout_s: float | None) -> EpochReport | Result | None:
-        if not self._jobs:
+        if not self._jobs or timeout_s == 0:
             return None
         job, done = self._jobs.popleft()
         at = (job.trial, job.seed)
