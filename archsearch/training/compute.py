@@ -34,6 +34,7 @@ def choose_compute(
     *,
     device: Literal["cpu", "cuda", "mps"],
     threads: int,
+    may_capture: bool = True,
 ) -> Compute:
     """Choose precision and memory format for a study, and whether its steps are captured.
 
@@ -48,6 +49,7 @@ def choose_compute(
         dataset: For the shape of the images and the number of classes.
         device: Where trials run.
         threads: Threads of one worker on a CPU.
+        may_capture: Whether a step is all on one device, so that on CUDA it can be captured.
     """
     plain = Compute(precision="32", channels_last=False, threads=threads, device=device)
     # Channels mean nothing to flat inputs.
@@ -65,7 +67,7 @@ def choose_compute(
         reason = "float32, as there is nothing else to choose on this device"
         candidates = [plain, replace(plain, channels_last=True)] if channels_last else [plain]
         candidates += [bf16] if computes_bf16(device) else []
-    if device == "cuda" and here:
+    if device == "cuda" and here and may_capture:
         candidates = [replace(one, captured=captured) for one in candidates for captured in (False, True)]
     if not architectures or len(candidates) == 1:
         return replace(candidates[0], reason=reason)

@@ -52,6 +52,15 @@ def test_workers_are_one_a_device_or_as_set():
     assert count_workers(ExecutionSettings(executor="inline", workers=7), Devices("cpu")) == 1
 
 
+def test_workers_share_gpus_as_set_or_else_as_measured():
+    two = Devices("cuda", ("0", "1"))
+    assert count_workers(ExecutionSettings(), two, per_device=3) == 6
+    assert count_workers(ExecutionSettings(workers_per_device=2), two, per_device=3) == 4
+    assert count_workers(ExecutionSettings(workers=5), two, per_device=3) == 5
+    assert count_workers(ExecutionSettings(workers_per_device=2), Devices("cpu")) == count_cores()
+    assert count_workers(ExecutionSettings(), Devices("mps"), per_device=3) == 1
+
+
 def test_threads_use_every_core_once(eight_cores, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert [count_threads(workers) for workers in (1, 3, 8, 1000)] == [count_cores(), 2, 1, 1]

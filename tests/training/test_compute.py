@@ -5,6 +5,7 @@ import torch
 
 from archsearch.architecture import resolve_architecture
 from archsearch.data import load_dataset
+from archsearch.errors import ArchsearchError
 from archsearch.study.settings import DataSettings, TrainingSettings
 from archsearch.training import compute
 from archsearch.training.compute import choose_compute, choose_pack
@@ -159,3 +160,87 @@ def test_what_cannot_be_packed_is_trained_one_by_one_and_says_so(monkeypatch):
 def test_a_journal_of_before_there_were_packs_trains_one_by_one():
     fields = {"precision": "32", "channels_last": False, "threads": 1, "device": "cpu", "reason": ""}
     assert Compute(**fields).pack == 1
+
+
+def choose_on_cuda(monkeypatch, milliseconds, *, failing=(), precision="auto", may_capture=True):
+    """Choose on a GPU that is none; `milliseconds` of eager and captured steps by arithmetic."""
+
+    def build_step(candidate, networks, training, batch):
+        def step():
+            if name_of(candidate) in failing:
+                raise ArchsearchError("steps not captured: it waits")
+
+        return step
+
+    def name_of(candidate):
+        layout = " last" if candidate.channels_last else ""
+        return f"{candidate.precision}{layout}{' captured' if candidate.captured else ''}"
+
+    def timings(candidates, steps):
+        return [Timing(candidate, milliseconds[name_of(candidate)] / 1000) for candidate in candidates]
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(compute, "computes_bf16", lambda _: True)
+    monkeypatch.setattr(compute, "build_step", build_step)
+    monkeypatch.setattr(compute, "time_in_turns", timings)
+    return choose_compute(
+        [resolve_architecture({"depth": 8, "width": 4})],
+        TrainingSettings(precision=precision, batch_size=100),
+        load_dataset(DataSettings()),
+        device="cuda",
+        threads=1,
+        may_capture=may_capture,
+    )
+
+
+BOUND_BY_LAUNCHES = {
+    "32": 10,
+    "32 captured": 4,
+    "32 last": 10,
+    "32 last captured": 3.9,
+    "bf16 last": 11,
+    "bf16 last captured": 2,
+}
+
+
+def test_on_cuda_each_arithmetic_is_measured_eager_and_captured(monkeypatch):
+    chosen = choose_on_cuda(monkeypatch, BOUND_BY_LAUNCHES)
+
+    assert (chosen.precision, chosen.channels_last, chosen.captured) == ("bf16", True, True)
+    # the batch is the study's own there
+    assert chosen.reason == (
+        "residual-8 w4 pad, a step of 100 images, median: 32 10.0 ms; 32, captured 4.0 ms; "
+        "32, channels last 10.0 ms; 32, channels last, captured 3.9 ms; "
+        "bf16, channels last 11.0 ms; bf16, channels last, captured 2.0 ms"
+    )
+
+
+def test_what_cannot_be_captured_stays_eager_and_says_why(monkeypatch):
+    captured = [name for name in BOUND_BY_LAUNCHES if "captured" in name]
+
+    chosen = choose_on_cuda(monkeypatch, BOUND_BY_LAUNCHES, failing=captured)
+
+    assert (chosen.precision, chosen.captured) == ("32", False)
+    assert chosen.reason.count("captured failed: steps not captured: it waits") == 3
+
+
+@pytest.mark.parametrize(("eager", "captured"), [(10, True), (4.1, False)])
+def test_on_cuda_a_named_precision_is_measured_for_capturing_alone(monkeypatch, eager, captured):
+    milliseconds = {"bf16 last": eager, "bf16 last captured": 4}
+
+    chosen = choose_on_cuda(monkeypatch, milliseconds, precision="bf16")
+
+    assert (chosen.precision, chosen.channels_last, chosen.captured) == ("bf16", True, captured)
+    assert chosen.reason.startswith("precision: bf16 is what the study asks for; residual-8 w4 pad, a step")
+
+
+def test_several_devices_that_train_together_are_not_captured(monkeypatch):
+    chosen = choose_on_cuda(monkeypatch, BOUND_BY_LAUNCHES, may_capture=False)
+
+    assert not chosen.captured
+    assert "captured" not in chosen.reason
+
+
+def test_a_journal_of_before_there_were_captured_steps_trains_eagerly():
+    fields = {"precision": "bf16", "channels_last": True, "threads": 1, "device": "cuda", "reason": ""}
+    assert (Compute(**fields).captured, Compute(**fields).workers_per_device) == (False, 1)
