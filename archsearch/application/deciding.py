@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from archsearch.application.counting import count_trainings
-from archsearch.application.room import find_room
+from archsearch.application.room import find_room, share_batch
 from archsearch.application.sampling import list_architectures
 from archsearch.data import Dataset
 from archsearch.execution import Devices, choose_threads, count_cores, count_threads, count_workers
@@ -18,7 +19,9 @@ from archsearch.training.values import Compute
 def decide_compute(
     study: StudyConfig, specs: Sequence[TrialSpec], dataset: Dataset, devices: Devices
 ) -> Compute:
-    """Measure what suits a study's networks on this machine: precision, threads, packing; takes seconds.
+    """Measure what suits a study's networks on this machine; takes seconds.
+
+    That is precision, threads, packing, and how many workers share a GPU.
 
     Args:
         study: The study.
@@ -27,21 +30,35 @@ def decide_compute(
         devices: Where it trains.
     """
     # Lightning takes seconds to import, and a study that is finished has no need of it.
-    from archsearch.training.compute import choose_pack
+    from archsearch.training.compute import add_reason, choose_pack
+    from archsearch.training.occupancy import choose_sharing
 
+    settings, (training, _) = study.execution, study.space.fixed_settings()
     compute = decide_arithmetic(study, specs, dataset, devices)
+    if settings.devices_per_trial > 1:
+        how = f"replicates one by one, each on {settings.devices_per_trial} devices"
+        return add_reason(compute, how) if len(study.seeds) > 1 else compute
+    shares_gpus = leaves_sharing_open(settings, devices)
     # a Ray cluster trains each job for itself
-    if study.execution.executor == "ray" or len(study.seeds) < 2:
+    if settings.executor == "ray" or not specs or (len(study.seeds) < 2 and not shares_gpus):
         return compute
-    at_once = count_at_once(study.execution, devices, compute)
-    return choose_pack(
+    room, architectures = find_room(specs, compute), list_architectures(specs)
+    at_once = count_at_once(settings, devices, compute)
+    compute = choose_pack(
         compute,
-        list_architectures(specs),
-        study.space.fixed_settings()[0],
+        architectures,
+        training,
         dataset,
         replicates=len(study.seeds),
-        fitting=find_room(specs, compute).fitting // at_once,
+        fitting=room.fitting // at_once,
     )
+    if not shares_gpus:
+        return compute
+    largest = max(architectures, key=lambda architecture: room.needs[architecture.id].peak_mib)
+    cores = count_cores() // len(devices.cuda)
+    compute = choose_sharing(compute, architectures, largest, training, dataset, cores=cores)
+    workers = count_workers(settings, devices, per_device=compute.workers_per_device)
+    return replace(compute, threads=count_threads(workers))
 
 
 def decide_arithmetic(
@@ -52,13 +69,21 @@ def decide_arithmetic(
     from archsearch.training.threads import share_cores
 
     settings, (training, _) = study.execution, study.space.fixed_settings()
-    architectures = list_architectures(specs)
+    ranks, architectures = settings.devices_per_trial, list_architectures(specs)
+    training = share_batch(training, ranks)
     shares_cores = devices.kind == "cpu" and settings.executor != "ray"
     threads = 1 if shares_cores else choose_threads(settings, devices)
-    compute = choose_compute(architectures, training, dataset, device=devices.kind, threads=threads)
+    compute = choose_compute(
+        architectures,
+        training,
+        dataset,
+        device=devices.kind,
+        threads=threads,
+        may_capture=ranks == 1,
+    )
     if not shares_cores:
         return compute
-    fitting = find_room(specs, compute).fitting
+    fitting = find_room(specs, compute, ranks).fitting
     return share_cores(
         compute,
         architectures,
@@ -72,8 +97,15 @@ def decide_arithmetic(
 
 def count_at_once(settings: ExecutionSettings, devices: Devices, compute: Compute) -> int:
     """Count the trainings that share the memory of one device."""
-    workers = count_workers(settings, devices, compute.threads)
-    return workers if devices.kind != "cuda" else compute.workers_per_device
+    workers = count_workers(settings, devices, compute.threads, per_device=compute.workers_per_device)
+    return workers if devices.kind != "cuda" else math.ceil(workers / len(devices.cuda))
+
+
+def leaves_sharing_open(settings: ExecutionSettings, devices: Devices) -> bool:
+    """Whether it is to be measured how many workers share a GPU."""
+    is_set = settings.workers != "auto" or settings.workers_per_device != "auto"
+    shared = settings.executor == "local" and settings.devices_per_trial == 1
+    return devices.kind == "cuda" and shared and not is_set
 
 
 def list_thread_counts(settings: ExecutionSettings, *, trainings: int, fitting: int) -> list[int]:
@@ -86,6 +118,9 @@ def list_thread_counts(settings: ExecutionSettings, *, trainings: int, fitting: 
             core, the cores are shared by fewer. A number of workers that is set stands.
     """
     cores, least = count_cores(), 1
+    if settings.devices_per_trial > 1:
+        # Processes that take the place of devices share the threads of their trial, each at least one.
+        return [max(settings.devices_per_trial, choose_threads(settings, Devices("cpu")))]
     if settings.executor == "inline":
         workers = 1
     elif settings.workers != "auto":
@@ -104,7 +139,7 @@ def explain_workers(settings: ExecutionSettings, devices: Devices, threads: int)
     if devices.kind != "cpu" or settings.executor == "ray" or threads == 1:
         return ""
     cores, kept = count_cores(), f"The {threads} threads that each training of this study began with are kept"
-    if threads > cores:
+    if threads > max(cores, settings.devices_per_trial):
         return f"{kept}, on {cores} cores: another number would change results in the last bits."
     workers = count_workers(settings, devices, threads)
     if settings.workers != "auto" and settings.executor == "local" and workers < settings.workers:

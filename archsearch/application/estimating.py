@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from archsearch.application.deciding import count_at_once, decide_arithmetic
-from archsearch.application.room import Room, find_room
+from archsearch.application.room import Room, find_room, share_batch
 from archsearch.data import load_dataset
 from archsearch.execution import choose_devices, count_workers, find_devices
 from archsearch.models import count_cost
@@ -55,13 +55,15 @@ def estimate_trainings(study: StudyConfig, specs: Sequence[TrialSpec]) -> Estima
     compute = decide_arithmetic(study, specs, load_dataset(specs[0].data), here)
     median = sorted(specs, key=_macs)[len(specs) // 2]
     dataset = load_dataset(median.data)
-    images, seconds = measure_step(median.architecture, median.training, dataset, compute)
-    room = find_room(specs, compute)
+    ranks = study.execution.devices_per_trial
+    images, seconds = measure_step(median.architecture, share_batch(median.training, ranks), dataset, compute)
+    room = find_room(specs, compute, ranks)
     on_cluster = study.execution.executor == "ray"
     return Estimate(
         workers=count_workers(study.execution, devices, compute.threads),
         threads=compute.threads,
-        macs_per_s=_macs(median) * images / seconds,
+        # on CPUs the threads that were measured are those of all ranks
+        macs_per_s=_macs(median) * images / seconds * (ranks if devices.kind == "cuda" else 1),
         room=room,
         memory_warning="" if on_cluster else room.warn(count_at_once(study.execution, here, compute)),
         measured=(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from archsearch.data import load_dataset
 from archsearch.study import TrialSpec
+from archsearch.study.settings import TrainingSettings
 from archsearch.training.values import Compute
 
 # What a worker process takes for itself, besides the libraries that all share.
@@ -56,8 +58,19 @@ class Room:
         )
 
 
-def find_room(specs: Sequence[TrialSpec], compute: Compute) -> Room:
-    """Estimate what each training needs by itself, and measure what is free."""
+def share_batch(training: TrainingSettings, ranks: int) -> TrainingSettings:
+    """Return the settings with the share of a batch that one of several ranks takes."""
+    return training.model_copy(update={"batch_size": math.ceil(training.batch_size / ranks)})
+
+
+def find_room(specs: Sequence[TrialSpec], compute: Compute, ranks: int = 1) -> Room:
+    """Estimate what each training needs by itself, and measure what is free.
+
+    Args:
+        specs: Trainings.
+        compute: How they compute.
+        ranks: Devices that train each of them together: what one of these needs, on CPUs what all need.
+    """
     # Lightning takes seconds to import.
     from archsearch.training.footprint import estimate_footprint
     from archsearch.training.memory import measure_free_mib
@@ -66,7 +79,9 @@ def find_room(specs: Sequence[TrialSpec], compute: Compute) -> Room:
     for spec in specs:
         architecture = spec.architecture
         dataset = load_dataset(spec.data)
-        peak_mib = estimate_footprint(architecture, spec.training, dataset, compute).peak_mib / compute.pack
+        training = share_batch(spec.training, ranks)
+        peak_mib = estimate_footprint(architecture, training, dataset, compute).peak_mib / compute.pack
+        peak_mib *= ranks if compute.device == "cpu" else 1
         known = needs.get(architecture.id)
         if known is None or known.peak_mib < peak_mib:
             needs[architecture.id] = Need(architecture.name, peak_mib)

@@ -118,7 +118,12 @@ def run_study(
         compute = _compute(study, journal, dataset, devices, say)
         if changed := explain_workers(study.execution, devices, compute.threads):
             say(changed)
-        executor = build_executor(study.execution, devices=devices, threads=compute.threads)
+        executor = build_executor(
+            study.execution,
+            devices=devices,
+            threads=compute.threads,
+            per_device=compute.workers_per_device,
+        )
         workplace = Workplace(executor, compute, folder)
         recall(tuple(journal.records))
         conductor = Conductor(study, journal, workplace, listen=listen)
@@ -223,7 +228,7 @@ def _compute(
     # The nodes of a cluster are not this machine.
     if study.execution.executor != "ray":
         at_once = count_at_once(study.execution, devices, compute)
-        if warning := find_room(specs, compute).warn(at_once):
+        if warning := find_room(specs, compute, study.execution.devices_per_trial).warn(at_once):
             say(warning)
     return compute
 
