@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from archsearch.journal import TrialHistory
+from archsearch.statistics.fronts import pareto_indices
 
 Objectives = Mapping[str, str]
 
@@ -53,12 +54,7 @@ def rank(trials: Iterable[TrialHistory], objectives: Objectives) -> list[TrialHi
 
 def pareto_front(trials: Sequence[TrialHistory], objectives: Objectives) -> list[TrialHistory]:
     """The trials that no other one beats in one objective without losing in another, order kept."""
-    losses = {trial.number: _losses(trial, objectives) for trial in trials}
-    return [
-        trial
-        for trial in trials
-        if not any(_dominates(losses[other.number], losses[trial.number]) for other in trials)
-    ]
+    return [trials[place] for place in pareto_indices([_losses(trial, objectives) for trial in trials])]
 
 
 def _losses(trial: TrialHistory, objectives: Objectives) -> tuple[float, ...]:
@@ -67,7 +63,3 @@ def _losses(trial: TrialHistory, objectives: Objectives) -> tuple[float, ...]:
         -value if direction == "maximize" else value
         for value, direction in zip(trial.objective_values, objectives.values(), strict=True)
     )
-
-
-def _dominates(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
