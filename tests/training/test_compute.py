@@ -11,6 +11,7 @@ from archsearch.training import compute
 from archsearch.training.compute import choose_compute, choose_pack
 from archsearch.training.measuring import Timing
 from archsearch.training.values import Compute
+from tests.devices import needs_cuda
 
 
 def choose(precision="auto", depths=(8,), data=None, **changes):
@@ -244,3 +245,17 @@ def test_several_devices_that_train_together_are_not_captured(monkeypatch):
 def test_a_journal_of_before_there_were_captured_steps_trains_eagerly():
     fields = {"precision": "bf16", "channels_last": True, "threads": 1, "device": "cuda", "reason": ""}
     assert (Compute(**fields).captured, Compute(**fields).workers_per_device) == (False, 1)
+
+
+@needs_cuda
+def test_on_a_gpu_measuring_is_real():
+    chosen = choose_compute(
+        [resolve_architecture({"depth": 20, "width": 8})],
+        TrainingSettings(batch_size=64),
+        load_dataset(DataSettings()),
+        device="cuda",
+        threads=1,
+    )
+
+    assert (chosen.device, "failed" in chosen.reason) == ("cuda", False)
+    assert chosen.reason.count("captured") == 2 + compute.computes_bf16("cuda")

@@ -12,6 +12,7 @@ from archsearch.training import occupancy
 from archsearch.training.memory import CONTEXT_MIB, share_frac
 from archsearch.training.occupancy import Occupancy, choose_sharing, sum_kernels_s
 from archsearch.training.values import Compute
+from tests.devices import needs_cuda
 
 SMALL, LARGE = (resolve_architecture({"depth": depth, "width": 4}) for depth in (8, 56))
 
@@ -120,3 +121,20 @@ def test_a_worker_that_fits_when_it_is_counted_fits_its_part():
 
     assert workers == 7
     assert share_frac(workers, total_mib) * total_mib >= need_mib - CONTEXT_MIB
+
+
+@needs_cuda
+@pytest.mark.parametrize("captured", [False, True])
+@pytest.mark.parametrize("pack", [1, 3])
+def test_on_a_gpu_measuring_is_real(captured, pack):
+    chosen = choose_sharing(
+        Compute(device="cuda", captured=captured, pack=pack),
+        [SMALL],
+        SMALL,
+        TrainingSettings(batch_size=64),
+        load_dataset(DataSettings()),
+        cores=4,
+    )
+
+    assert "workers a GPU: " in chosen.reason
+    assert 1 <= chosen.workers_per_device <= 4
