@@ -23,13 +23,21 @@ def command(study: Path, runs_folder: Path, as_json: bool) -> None:
     """
     # Before the imports that take seconds: what is wrong with a study is said at once.
     config = load_study(study)
-    from archsearch.application.running import run_study
-    from archsearch.cli.outcome_tables import print_outcome
     from archsearch.cli.progress import Progress
 
-    progress = Progress(sys.stderr if as_json else sys.stdout)
-    outcome = run_study(config, runs_folder=runs_folder, listen=progress.hear, say=progress.say)
+    with Progress(config, sys.stderr if as_json else sys.stdout) as progress:
+        from archsearch.application.running import run_study
+
+        outcome = run_study(
+            config,
+            runs_folder=runs_folder,
+            recall=progress.recall,
+            listen=progress.hear,
+            say=progress.say,
+        )
     if as_json:
         click.echo(json.dumps(outcome.to_mapping()))
-    else:
-        print_outcome(outcome)
+        return
+    from archsearch.cli.outcome_tables import print_outcome
+
+    print_outcome(outcome)

@@ -36,6 +36,22 @@ class Need:
     confirms: TrialHistory | None = None
 
 
+@dataclass(frozen=True)
+class Outstanding:
+    """Trials of one kind that are still to be made, as far as can be told by now.
+
+    Attributes:
+        trials: How many.
+        confirms: The trial whose settings would be confirmed by now; None where there is none yet.
+    """
+
+    phase: Literal["include", "sweep", "search", "confirm"]
+    cell: Cell | None = None
+    name: str = ""
+    trials: int = 1
+    confirms: TrialHistory | None = None
+
+
 class Agenda:
     """Knows how far each cell is; the trials alone decide, in whatever order they are noted.
 
@@ -57,6 +73,10 @@ class Agenda:
         elif (progress := self._cells.get(_key(trial.cell))) is not None:
             progress.note(trial)
 
+    def count_searched(self, cell: Cell) -> int:
+        """How many trials a cell's search has proposed."""
+        return len(self._cells[_key(cell.values)].searched)
+
     def next_need(self) -> Need | None:
         """What to make next, or None while (or because) nothing is left to make."""
         for name in self._study.include:
@@ -72,23 +92,49 @@ class Agenda:
         confirmations = (self._confirmation(progress) for progress in cells)
         return next((need for need in confirmations if need is not None), None)
 
+    def outstanding(self) -> list[Outstanding]:
+        """What is still to be made, in about the order in which it will be.
+
+        A search that goes on may find another best trial than the one that is given as `confirms`; of several
+        objectives, whose front may grow and shrink, it is taken to find one.
+        """
+        found = [Outstanding("include", name=n) for n in self._study.include if n not in self._included]
+        if not self._study.search:
+            cells = self._cells.values()
+            return found + [Outstanding("sweep", progress.cell) for progress in cells if not progress.trials]
+        confirmations = []
+        for progress in self._cells.values():
+            searching = self._wants_more(progress) and not self._exhausted(progress.cell)
+            if searching:
+                trials = (self._study.trials or 0) - len(progress.searched) + len(progress.infeasible)
+                found.append(Outstanding("search", progress.cell, trials=trials))
+            if self._study.confirmation_seeds:
+                over = not searching and not progress.under_way
+                best = self._unconfirmed(progress) if over or len(self._study.objectives) == 1 else []
+                confirmations += [Outstanding("confirm", progress.cell, confirms=trial) for trial in best]
+                if not best and not over:
+                    confirmations.append(Outstanding("confirm", progress.cell))
+        return found + confirmations
+
     def _wants_more(self, progress: _Progress) -> bool:
         trials = self._study.trials or 0
         given_up = len(progress.infeasible) >= INFEASIBLE_PER_TRIAL * trials
         return len(progress.searched) - len(progress.infeasible) < trials and not given_up
 
     def _confirmation(self, progress: _Progress) -> Need | None:
-        """The next of a cell's best trials (of several objectives: its front) without a confirmation."""
+        """The next of a cell's best trials without a confirmation, once its search is over."""
         if not self._study.confirmation_seeds or progress.under_way:
             return None
+        best = self._unconfirmed(progress)
+        return Need("confirm", progress.cell, confirms=best[0]) if best else None
+
+    def _unconfirmed(self, progress: _Progress) -> list[TrialHistory]:
+        """Of a cell's best trials (of several objectives: its front) those without a confirmation."""
         objectives = self._study.objectives
         ranked = rank(finished_trials(progress.trials.values(), phases=["search"]), objectives)
         best = ranked[:1] if len(objectives) == 1 else pareto_front(ranked, objectives)
         confirmed = {_key(trial.values) for trial in progress.trials.values() if trial.phase == "confirm"}
-        for trial in best:
-            if _key(trial.values) not in confirmed:
-                return Need("confirm", progress.cell, confirms=trial)
-        return None
+        return [trial for trial in best if _key(trial.values) not in confirmed]
 
 
 @dataclass
