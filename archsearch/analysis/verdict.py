@@ -60,6 +60,6 @@ def judge(curve: CurveResults) -> Verdict:
         write_sentence(curve, decision),
         build_evidence(curve, decision),
         find_warnings(curve, decision),
-        say_what_would_decide(curve, decision),
+        say_what_would_decide(decision),
         curve.deciding_study if decision.reason == "searched" else "",
     )

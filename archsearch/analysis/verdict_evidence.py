@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -31,14 +30,9 @@ def build_evidence(curve: CurveResults, decision: Decision) -> dict[str, Any]:
     if tests and len(tests.cells) > 1:
         evidence["tests"] = _tests(tests)
         evidence["slopes"] = {measure: _slope(tests, measure) for measure in _measures(tests)}
-        evidence["equivalence"] = {
-            "train_error": {"p": tests.equivalence, "margin": curve.smallest_difference}
-        }
+        evidence["equivalence"] = {"margin": curve.smallest_difference, "train_error": tests.equivalence}
         if tests.val:
-            evidence["equivalence"]["val_error"] = {
-                "p": tests.val_equivalence,
-                "margin": curve.smallest_difference,
-            }
+            evidence["equivalence"]["val_error"] = tests.val_equivalence
     if tests and decision.trend and decision.measure:
         evidence["decisive"] = _decisive(tests, decision.measure, decision.trend)
     if decision.gradients and decision.gradients.ratio is not None:
@@ -101,7 +95,7 @@ def _tests(tests: CurveTests) -> list[dict[str, Any]]:
                         "change": trend.change,
                         "low": low,
                         "high": high,
-                        "df": _finite(trend.slope.df),
+                        "df": trend.slope.finite_df,
                         "p": trend.p,
                         "p_adjusted": trend.p_adjusted,
                     }
@@ -144,7 +138,3 @@ def _decisive(tests: CurveTests, measure: Measure, trend: Trend) -> dict[str, An
 
 def _values(cells: Sequence[CellResults], measure: Measure) -> list[tuple[float, ...]]:
     return [cell.train_errors if measure == "train_error" else cell.val_errors for cell in cells]
-
-
-def _finite(df: float) -> float | None:
-    return df if math.isfinite(df) else None

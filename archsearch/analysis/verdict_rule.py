@@ -45,8 +45,8 @@ SUSPICION = 0.2
 # is: up to twice as often wrong in simulations.
 _FALL = 0.25
 
-# A suspected rise of the validation error that is clearly larger than the smallest difference keeps a curve from
-# being called saturated. A smaller one does not: the advice is the shallow network all the same.
+# A suspected rise of the validation error that is clearly larger than the smallest difference keeps a curve
+# from being called saturated. A smaller one does not: the advice is the shallow network all the same.
 _CLEARLY = 2.0
 
 _MEASURES: tuple[Measure, Measure] = ("train_error", "val_error")

@@ -22,7 +22,7 @@ def write_sentence(curve: CurveResults, decision: Decision) -> str:
     return f"At {curve.epochs} {plural}, {curve.label}: {said}"
 
 
-def say_what_would_decide(curve: CurveResults, decision: Decision) -> str:
+def say_what_would_decide(decision: Decision) -> str:
     """What to do about an undecided curve; empty for a decided one."""
     if decision.kind != "undecided":
         return ""
@@ -59,7 +59,7 @@ def _rise(tests: CurveTests, measure: Measure, trend: Trend) -> str:
     )
 
 
-def _degradation(curve: CurveResults, decision: Decision) -> str:
+def _degradation(_curve: CurveResults, decision: Decision) -> str:
     assert decision.tests
     assert decision.trend
     tests = decision.tests
@@ -71,19 +71,22 @@ def _degradation(curve: CurveResults, decision: Decision) -> str:
     )
 
 
-def _gradients(curve: CurveResults, decision: Decision) -> str:
+def _gradients(_curve: CurveResults, decision: Decision) -> str:
     found, vanish = decision.gradients, decision.kind == "vanishing_gradients"
     assert found
     ratio = found.ratio if found.ratio is not None else found.initial_ratio
     assert ratio is not None
     said = f"gradients {'vanish' if vanish else 'explode'} with depth. "
     if decision.diverged:
-        said += _not_a_number(curve, decision.diverged)
+        said += _not_a_number(decision.diverged)
     elif decision.tests and decision.trend:
         said += f"Its {_rise(decision.tests, 'train_error', decision.trend)}"
     else:
         said += "No depth learns"
-    return f"{said}, and at depth {found.depth} the gradient of the first stage is {ratio:.1e} times that of the last."
+    return (
+        f"{said}, and at depth {found.depth} the gradient of the first stage is {ratio:.1e} times that of "
+        "the last."
+    )
 
 
 def _overfitting(curve: CurveResults, decision: Decision) -> str:
@@ -98,7 +101,7 @@ def _overfitting(curve: CurveResults, decision: Decision) -> str:
     )
 
 
-def _healthy(curve: CurveResults, decision: Decision) -> str:
+def _healthy(_curve: CurveResults, decision: Decision) -> str:
     assert decision.tests
     assert decision.trend
     assert decision.measure
@@ -125,14 +128,14 @@ def _saturated(curve: CurveResults, decision: Decision) -> str:
     )
 
 
-def _diverged(curve: CurveResults, decision: Decision) -> str:
-    said = f"diverges. {_not_a_number(curve, decision.diverged)}."
+def _diverged(_curve: CurveResults, decision: Decision) -> str:
+    said = f"diverges. {_not_a_number(decision.diverged)}."
     if decision.rest:
         return f"{said} The other depths by themselves: {decision.rest.kind.replace('_', ' ')}."
     return said
 
 
-def _not_a_number(curve: CurveResults, cells: tuple[CellResults, ...]) -> str:
+def _not_a_number(cells: tuple[CellResults, ...]) -> str:
     places = [f"{cell.diverged} of {cell.ended} trainings at depth {cell.depth}" for cell in cells]
     return f"{listed(places)} ended in what is not a number"
 
@@ -140,8 +143,8 @@ def _not_a_number(curve: CurveResults, cells: tuple[CellResults, ...]) -> str:
 def _undecided(curve: CurveResults, decision: Decision) -> str:
     if decision.reason == "searched":
         return (
-            "undecided: searched, not swept. A search gives each depth other settings and as many tries as it "
-            "pleases, so it compares no depths."
+            "undecided: searched, not swept. A search gives each depth other settings and as many tries as "
+            "it pleases, so it compares no depths."
         )
     if decision.reason == "one depth":
         return "undecided. No two depths have results to compare."
@@ -151,13 +154,13 @@ def _undecided(curve: CurveResults, decision: Decision) -> str:
         assert decision.tests
         best = min(sample.mean for sample in decision.tests.train)
         return (
-            f"undecided. No network of this curve learned anything: the lowest training error is {percent(best)}, "
-            f"a guess's {percent(curve.chance_error)}."
+            f"undecided. No network of this curve learned anything: the lowest training error is "
+            f"{percent(best)}, a guess's {percent(curve.chance_error)}."
         )
     if decision.trend and decision.measure and decision.tests:
         return (
-            f"undecided. Its {_rise(decision.tests, decision.measure, decision.trend)}, which is suspicious but "
-            "not shown."
+            f"undecided. Its {_rise(decision.tests, decision.measure, decision.trend)}, which is suspicious "
+            "but not shown."
         )
     return "undecided. Neither a change of the errors with depth nor their being equal is shown."
 

@@ -22,8 +22,8 @@ def _cell_warnings(curve: CurveResults) -> list[str]:
     for cell in curve.cells:
         if cell.diverged and not cell.mostly_diverged:
             found.append(
-                f"At depth {cell.depth}, {cell.diverged} of {cell.ended} trainings ended in what is not a number; "
-                f"they count with the error of a guess, {percent(curve.chance_error)}."
+                f"At depth {cell.depth}, {cell.diverged} of {cell.ended} trainings ended in what is not a "
+                f"number; they count with the error of a guess, {percent(curve.chance_error)}."
             )
         if cell.failed:
             found.append(
@@ -51,8 +51,8 @@ def _seed_warnings(curve: CurveResults, decision: Decision) -> list[str]:
         found.append(f"{shortage.seeds} seeds a depth are few: use {FEW_SEEDS} or more.")
     if shortage.detectable > curve.smallest_difference:
         found.append(
-            f"With {shortage.seeds} seeds a depth and the spread seen, differences of training error between two "
-            f"depths below {points(shortage.detectable)} are missed in more than one study of five."
+            f"With {shortage.seeds} seeds a depth and the spread seen, differences of training error between "
+            f"two depths below {points(shortage.detectable)} are missed in more than one study of five."
         )
     return found
 
@@ -67,8 +67,8 @@ def _image_warning(curve: CurveResults) -> list[str]:
     if (high - low) / 2 <= curve.smallest_difference:
         return []
     return [
-        f"The validation error is that of {curve.val_images:,} images: on others {percent(worst)} might as well "
-        f"be {percent(low)} or {percent(high)} (95 % interval), which the spread over seeds does not show."
+        f"The validation error is that of {curve.val_images:,} images: on others {percent(worst)} might as "
+        f"well be {percent(low)} or {percent(high)} (95 % interval), which no spread over seeds shows."
     ]
 
 

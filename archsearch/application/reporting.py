@@ -1,4 +1,4 @@
-"""The report of a study: its depth curve as a picture and as a table."""
+"""The report of a study: what its curves show, its depth curve as a picture and as a table."""
 
 from __future__ import annotations
 
@@ -7,18 +7,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archsearch.analysis import MEASURES, DepthCurve, depth_curves
+from archsearch.analysis import (
+    MEASURES,
+    CellComparison,
+    DepthCurve,
+    Recommendation,
+    Verdict,
+    compare_curves,
+    depth_curves,
+    judge,
+    read_curves,
+    recommend,
+)
 from archsearch.analysis.plots import plot_depth_curves
 from archsearch.errors import RunFolderError
 from archsearch.journal import RunFolder
+from archsearch.search.ranking import reported_trials
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was written, and what it shows."""
+    """What was written, and what it shows.
+
+    Attributes:
+        study: Its name.
+        curves: Depth against error.
+        verdicts: One for each curve that is more than a baseline.
+        comparisons: Of cells and of curves.
+        recommendation: Which network to take; None where none ended well.
+        picture: Of the curves.
+        table: Of the curves.
+    """
 
     study: str
     curves: tuple[DepthCurve, ...]
+    verdicts: tuple[Verdict, ...]
+    comparisons: tuple[CellComparison, ...]
+    recommendation: Recommendation | None
     picture: Path
     table: Path
 
@@ -26,6 +51,9 @@ class Report:
         """The report as JSON's values."""
         return {
             "study": self.study,
+            "verdicts": [verdict.to_mapping() for verdict in self.verdicts],
+            "comparisons": [comparison.to_mapping() for comparison in self.comparisons],
+            "recommendation": self.recommendation and self.recommendation.to_mapping(),
             "picture": str(self.picture),
             "table": str(self.table),
             "curves": [
@@ -47,7 +75,18 @@ def report_study(study: str, *, runs_folder: str | Path = "runs") -> Report:
     curves = tuple(depth_curves(history.trials.values()))
     if not curves:
         raise RunFolderError("must have a finished trial", path="STUDY", got=name, fix="Run it first.")
-    report = Report(name, curves, folder.report / "depth_curve.png", folder.report / "depth_curve.csv")
+    readings = read_curves(history)
+    report = Report(
+        study=name,
+        curves=curves,
+        verdicts=tuple(judge(reading.results) for reading in readings),
+        comparisons=tuple(compare_curves(readings)),
+        recommendation=recommend(
+            reported_trials(history.trials.values()), val_images=history.header.get("val_images")
+        ),
+        picture=folder.report / "depth_curve.png",
+        table=folder.report / "depth_curve.csv",
+    )
     data = f"{next(iter(history.trials.values())).data['name']}"
     plot_depth_curves(curves, f"{name}: depth against error on {data}", report.picture)
     rows = [{"curve": curve.label, **row} for curve in curves for row in _rows(curve)]

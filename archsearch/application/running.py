@@ -202,6 +202,7 @@ def _open_study(study: StudyConfig, journal: Journal, folder: RunFolder, dataset
             classes=dataset.num_classes,
             class_names=dataset.classes,
             train_images=len(dataset.train.labels),
+            val_images=len(dataset.val.labels),
             data_fingerprint=dataset.fingerprint,
             objectives=dict(study.objectives),
             versions=_versions(),

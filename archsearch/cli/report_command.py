@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import indent
 
 import click
 
@@ -15,7 +16,7 @@ from archsearch.cli.options import json_option, runs_folder_option
 @runs_folder_option
 @json_option()
 def command(study: str, runs_folder: Path, as_json: bool) -> None:
-    """Draw a study's depth curve (PNG), write its table (CSV), and print it."""
+    """Say what a study's depth curves show; draw them (PNG), write their table (CSV), and print it."""
     from archsearch.application.reporting import report_study
     from archsearch.cli.printing import print_table
 
@@ -36,6 +37,16 @@ def command(study: str, runs_folder: Path, as_json: bool) -> None:
     ]
     header = ["curve", "depth", "parameters", "training error", "validation error", "test error", "seeds"]
     print_table(header, rows, title=f"Depth curves of {report.study}")
+    for verdict in report.verdicts:
+        click.echo(f"\n{verdict.sentence}")
+        if verdict.deciding:
+            click.echo(f"  {verdict.deciding}")
+        for warning in verdict.warnings:
+            click.echo(f"  Note: {warning}")
+        if verdict.deciding_study:
+            click.echo(f"\n{indent(verdict.deciding_study.rstrip(), '    ')}")
+    if report.recommendation:
+        click.echo(f"\n{report.recommendation.sentence}")
     click.echo(f"\nPicture: {report.picture}\nTable:   {report.table}")
 
 

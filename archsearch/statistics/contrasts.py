@@ -38,6 +38,11 @@ class Contrast:
         return self._tail(self.estimate - bound)
 
     @property
+    def finite_df(self) -> float | None:
+        """Degrees of freedom; None where they are infinite, for which JSON has no word."""
+        return self.df if math.isfinite(self.df) else None
+
+    @property
     def p_two_sided(self) -> float:
         """Probability of an estimate this far from 0, were the truth 0."""
         return min(1.0, 2 * self._tail(-abs(self.estimate)))

@@ -1,0 +1,118 @@
+"""Curves out of a journal: the cells that agree in everything but depth, complete or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from archsearch.analysis.curve_results import SMALLEST_DIFFERENCE, CellResults, CurveResults
+from archsearch.analysis.deciding_study import write_deciding_study
+from archsearch.analysis.validity import find_notes
+from archsearch.journal import ReplicateHistory, StudyHistory, TrialHistory
+from archsearch.study import label_values
+
+_DEPTH = "architecture.depth"
+
+# As the training says it, see training/loop.py.
+_NOT_A_NUMBER = "not a number"
+
+
+@dataclass(frozen=True)
+class CurveReading:
+    """A curve and where it comes from.
+
+    Attributes:
+        results: What its networks showed.
+        shared: The swept values that its cells share, by path.
+        trials: One for each of its cells, in the same order.
+    """
+
+    results: CurveResults
+    shared: Mapping[str, Any]
+    trials: tuple[TrialHistory, ...]
+
+
+def read_curves(
+    history: StudyHistory, *, smallest_difference: float = SMALLEST_DIFFERENCE
+) -> list[CurveReading]:
+    """Put the trials of a study into curves, in the order of their first trials.
+
+    Only what was trained under the study's seeds counts: the trials of a sweep, or what confirms the best of
+    a cell's search. Failed replicates count too: one that ended in what is not a number is a result.
+    """
+    grouped: dict[str, list[TrialHistory]] = {}
+    for trial in history.trials.values():
+        if trial.phase != "include" and trial.outcome != "infeasible":
+            grouped.setdefault(_label(trial), []).append(trial)
+    return [_curve(history, label, trials, smallest_difference) for label, trials in grouped.items()]
+
+
+def _label(trial: TrialHistory) -> str:
+    shared = _shared(trial)
+    return label_values(shared) if shared else f"block={trial.architecture['block']}"
+
+
+def _shared(trial: TrialHistory) -> dict[str, Any]:
+    return {path: value for path, value in trial.cell.items() if path != _DEPTH}
+
+
+def _curve(
+    history: StudyHistory, label: str, trials: list[TrialHistory], smallest_difference: float
+) -> CurveReading:
+    header = history.header
+    searched = any(_DEPTH in trial.values for trial in trials)
+    chosen = _one_a_depth(trials)
+    results = CurveResults(
+        label=label,
+        family=str(trials[0].architecture["block"]),
+        cells=tuple(map(read_cell, chosen)),
+        epochs=max(int(trial.training["epochs"]) for trial in trials),
+        swept=not searched,
+        classes=header.get("classes"),
+        train_images=header.get("train_images"),
+        val_images=header.get("val_images"),
+        smallest_difference=smallest_difference,
+        notes=find_notes(chosen, header.get("identity", {}).get("search", {})),
+    )
+    if searched and "text" in header:
+        results = replace(results, deciding_study=write_deciding_study(header["text"], header["source"]))
+    return CurveReading(results, _shared(trials[0]), chosen)
+
+
+def _one_a_depth(trials: Iterable[TrialHistory]) -> tuple[TrialHistory, ...]:
+    """What stands for each depth; of several cells with the same network, the first."""
+    found: dict[int, TrialHistory] = {}
+    for trial in trials:
+        if trial.phase in ("sweep", "confirm"):
+            found.setdefault(int(trial.architecture["depth"]), trial)
+    return tuple(found[depth] for depth in sorted(found))
+
+
+def read_cell(trial: TrialHistory) -> CellResults:
+    """Read what the replicates of a trial came to, however many have ended."""
+    complete, diverged, failed, missing = [], 0, 0, 0
+    for seed in trial.seeds:
+        replicate = trial.replicates.get(seed)
+        if replicate is None or replicate.outcome in (None, "lost"):
+            missing += 1
+        elif _is_complete(replicate):
+            complete.append(replicate)
+        elif replicate.outcome == "complete" or replicate.reason.startswith(_NOT_A_NUMBER):
+            diverged += 1
+        else:
+            failed += 1
+    return CellResults(
+        depth=int(trial.architecture["depth"]),
+        train_errors=tuple(replicate.metrics["train_error"] for replicate in complete),
+        val_errors=tuple(replicate.metrics["val_error"] for replicate in complete),
+        diverged=diverged,
+        failed=failed,
+        missing=missing,
+    )
+
+
+def _is_complete(replicate: ReplicateHistory) -> bool:
+    errors = [replicate.metrics.get(name, math.nan) for name in ("train_error", "val_error")]
+    return replicate.outcome == "complete" and all(map(math.isfinite, errors))

@@ -1,0 +1,92 @@
+"""Doubts about a comparison that its trials themselves give: they stand beside a verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from archsearch.analysis.curve_results import SMALLEST_DIFFERENCE
+from archsearch.analysis.wording import listed
+from archsearch.journal import ReplicateHistory, TrialHistory
+
+_SCHEDULE = ("epochs", "batch_size", "optimizer", "schedule", "milestones", "gamma", "warmup_epochs")
+
+# A best value this near to an end of its range, as a share of the range, might lie beyond it.
+_EDGE = 0.05
+
+# A network whose loss falls by this share from one tenth of its epochs to the last has not come to rest.
+_STILL_FALLING = 0.05
+
+
+def find_notes(trials: Sequence[TrialHistory], search: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say what makes the comparison of these trials doubtful.
+
+    Args:
+        trials: Of one curve, one a depth.
+        search: The study's search dimensions by label, as its identity gives them.
+    """
+    return (*_unequal_schedules(trials), *_edges(trials, search), *_still_improving(trials))
+
+
+def _unequal_schedules(trials: Sequence[TrialHistory]) -> list[str]:
+    found = []
+    for name in _SCHEDULE:
+        values = {str(trial.training[name]) for trial in trials if name in trial.training}
+        if len(values) > 1:
+            found.append(f"Depths were trained under unequal {name}: {listed(sorted(values))}.")
+    return found
+
+
+def _edges(trials: Sequence[TrialHistory], search: Mapping[str, Any]) -> list[str]:
+    found = []
+    for label, dimension in search.items():
+        if "low" not in dimension or not label.startswith("training."):
+            continue
+        edges = []
+        for trial in trials:
+            value = trial.values.get(label)
+            if isinstance(value, int | float):
+                edges += [_depth(trial)] if _at_edge(value, dimension) else []
+        if edges:
+            found.append(
+                f"The best {label} at depth {listed(edges)} lies at the edge of its range, "
+                f"{dimension['low']:g} to {dimension['high']:g}: beyond it there may be a better one."
+            )
+    return found
+
+
+def _at_edge(value: float, dimension: Mapping[str, Any]) -> bool:
+    low, high = dimension["low"], dimension["high"]
+    if dimension.get("log"):
+        value, low, high = math.log(value), math.log(low), math.log(high)
+    place = (value - low) / (high - low)
+    return not _EDGE < place < 1 - _EDGE
+
+
+def _still_improving(trials: Sequence[TrialHistory]) -> list[str]:
+    depths = [
+        _depth(trial)
+        for trial in trials
+        if any(_is_improving(replicate) for replicate in trial.replicates.values())
+    ]
+    if not depths:
+        return []
+    return [f"At depth {listed(depths)} the training loss was still falling at the end: train longer."]
+
+
+def _is_improving(replicate: ReplicateHistory) -> bool:
+    """Whether the loss still fell, and there was still an error to lose."""
+    losses = [metrics["train_loss"] for metrics in replicate.epochs if "train_loss" in metrics]
+    tenth = max(1, len(losses) // 10)
+    if replicate.outcome != "complete" or len(losses) < 2 * tenth:
+        return False
+    if replicate.metrics.get("train_error", 0.0) < SMALLEST_DIFFERENCE:
+        return False
+    before, last = fmean(losses[-2 * tenth : -tenth]), fmean(losses[-tenth:])
+    return last < (1 - _STILL_FALLING) * before
+
+
+def _depth(trial: TrialHistory) -> int:
+    return int(trial.architecture["depth"])
