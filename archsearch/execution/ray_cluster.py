@@ -37,8 +37,13 @@ class Share:
             fits.append(_whole(node.get("GPU", 0) / self.gpus))
         elif self.gpus:
             # A trial lies on one GPU: what is left of each cannot be put together.
-            fits.append(_whole(node.get("GPU", 0)) * _whole(1 / self.gpus))
+            fits.append(_whole(node.get("GPU", 0)) * self.sharing)
         return min(fits)
+
+    @property
+    def sharing(self) -> int:
+        """How many trials share a GPU."""
+        return _whole(1 / self.gpus) if 0 < self.gpus < 1 else 1
 
     def count_in(self, nodes: Sequence[Mapping[str, Any]]) -> int:
         """Return how many trials the living ones of ``ray.nodes()`` take at a time."""

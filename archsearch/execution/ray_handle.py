@@ -46,7 +46,7 @@ class RayWorkerHandle:
                 max_restarts=0,
                 max_task_retries=0,
             )
-            .remote(train)
+            .remote(train, share.sharing)
         )
         self._calls: deque[Any] = deque([self._actor.versions.remote()])
 

@@ -17,6 +17,7 @@ from archsearch.data import give_dataset
 from archsearch.execution.course import Course
 from archsearch.execution.protocol import Train
 from archsearch.execution.shipping import assemble
+from archsearch.training.memory import limit_memory
 from archsearch.training.values import EpochReport, Job, Pack, Replicate, Result
 
 Step = tuple[EpochReport | Result, bytes]
@@ -24,10 +25,16 @@ Step = tuple[EpochReport | Result, bytes]
 
 
 class RayWorker:
-    """Trains one job or pack at a time. Ray makes it an actor, with the CPUs and GPUs of one trial."""
+    """Trains one job or pack at a time. Ray makes it an actor, with the CPUs and GPUs of one trial.
 
-    def __init__(self, train: Train) -> None:
+    Args:
+        train: The training.
+        sharing: Workers, with this one, that share a GPU, each with an equal part of its memory.
+    """
+
+    def __init__(self, train: Train, sharing: int = 1) -> None:
         self._train = train
+        self._sharing = sharing
         self._course: Course | None = None
         self._folder = Path()
 
@@ -37,6 +44,8 @@ class RayWorker:
 
     def begin(self, pack: Pack, data: dict[str, Any]) -> Step | None:
         """Train the first epoch of a pack, on the data of `disassemble`."""
+        if pack.jobs[0].compute.device == "cuda" and self._sharing > 1:
+            limit_memory(self._sharing)
         give_dataset(pack.jobs[0].data, assemble(data))
         # The paths that jobs name are of the conductor's disk.
         self._folder = Path(tempfile.mkdtemp(prefix="archsearch-"))

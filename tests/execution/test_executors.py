@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from archsearch.errors import ExecutionError
-from archsearch.execution import InlineExecutor, LocalExecutor
+from archsearch.execution import InlineExecutor, LocalExecutor, local
 from archsearch.study.settings import DataSettings, TrainingSettings
 from archsearch.training.values import Compute, EpochReport, Job, Pack, Result
 from tests.execution import trainings
@@ -332,6 +332,18 @@ def test_threads_follow_the_job_and_devices_the_worker(start_method):
     by_trial = {event.trial: event.metrics for event in events}
     assert by_trial[0] == {"threads": 1, "omp": 1, "device": 5}
     assert by_trial[1] == {"threads": 2, "omp": 1, "device": 7}
+
+
+@pytest.mark.parametrize(
+    ("workers", "devices", "sharing"), [(2, ("0", "1"), 1), (5, ("0", "1"), 3), (3, (), 1)]
+)
+def test_workers_know_how_many_share_their_device(monkeypatch, workers, devices, sharing):
+    told = []
+    monkeypatch.setattr(local, "WorkerHandle", lambda context, train, visible, count: told.append(count))
+    with LocalExecutor(trainings.count, workers, visible_devices=devices) as executor:
+        executor._start_worker(None)
+
+    assert told == [sharing]
 
 
 CONDUCTOR = """

@@ -3,13 +3,14 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from archsearch.architecture import resolve_architecture
 from archsearch.data import load_dataset
 from archsearch.errors import ArchsearchError
 from archsearch.study.settings import DataSettings, TrainingSettings
 from archsearch.training import occupancy
-from archsearch.training.memory import CONTEXT_MIB, share_frac
+from archsearch.training.memory import CONTEXT_MIB, limit_memory, share_frac
 from archsearch.training.occupancy import Occupancy, choose_sharing, sum_kernels_s
 from archsearch.training.values import Compute
 from tests.devices import needs_cuda
@@ -111,6 +112,17 @@ def test_parts_of_the_memory_leave_room_for_every_process(workers):
 
     # every worker's context, and the conductor's
     assert taken_mib + (workers + 1) * CONTEXT_MIB == pytest.approx(total_mib)
+
+
+def test_a_worker_keeps_its_tensors_to_its_part(monkeypatch):
+    limits = []
+    total = SimpleNamespace(total_memory=80_000 * 2**20)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: total)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", limits.append)
+
+    limit_memory(4)
+
+    assert limits == [pytest.approx((80_000 - 5 * CONTEXT_MIB) / 4 / 80_000)]
 
 
 def test_a_worker_that_fits_when_it_is_counted_fits_its_part():
