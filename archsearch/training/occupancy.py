@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -101,16 +101,15 @@ def measure_busy_frac(
     compute: Compute, architecture: Architecture, training: TrainingSettings, dataset: Dataset
 ) -> float:
     """Measure in which share of the time of its steps a training keeps the GPU computing."""
-    make_steps = _prepare(compute, architecture, training, dataset)
-    make_steps(_WARM_UP_STEPS)
-    step_s = _seconds(make_steps, 1)
-    steps = max(1, min(_MOST_STEPS, int(_TIME_LIMIT_S / step_s)))
+    loop = Loop(compute, architecture, training, dataset)
+    loop.make_steps(_WARM_UP_STEPS)
+    steps = max(1, min(_MOST_STEPS, int(_TIME_LIMIT_S / loop.time_steps(1))))
     # by the clock without the profiler, which slows the host
-    seconds = _seconds(make_steps, steps)
+    seconds = loop.time_steps(steps)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with profile(activities=[ProfilerActivity.CUDA]) as profiler:
-            make_steps(steps)
+            loop.make_steps(steps)
     busy_s = sum_kernels_s(profiler.events())
     if not busy_s:
         raise ArchsearchError("the profiler saw no kernels")
@@ -130,32 +129,45 @@ def measure_need_mib(
     """Measure the GPU's memory that a worker takes with a training."""
     before = torch.cuda.memory_reserved()
     torch.cuda.reset_peak_memory_stats()
-    _prepare(compute, architecture, training, dataset)(_WARM_UP_STEPS)
+    Loop(compute, architecture, training, dataset).make_steps(_WARM_UP_STEPS)
     return CONTEXT_MIB + _MEMORY_MARGIN * (torch.cuda.max_memory_reserved() - before) / _MIB
 
 
-def _prepare(
-    compute: Compute, architecture: Architecture, training: TrainingSettings, dataset: Dataset
-) -> Callable[[int], None]:
-    """Return what makes so many steps, with the data on the GPU and batches made as the loop makes them."""
-    with torch.random.fork_rng(devices=[]):
-        networks = [
-            build_network(architecture, dataset.input_shape, dataset.num_classes) for _ in range(compute.pack)
-        ]
-    train = build_trainer(compute, networks, training)
-    device = build_fabric(compute.device, compute.precision).device
-    batches = ImageDataModule(dataset, training, 0, device).train_dataloader()
+class Loop:
+    """Trains one network, or a pack, on batches made as the loop of a job makes them.
 
-    def make_steps(count: int) -> None:
-        loaders = [iter(batches.seeded(seed)) for seed in range(compute.pack)]
-        for batch in islice(loaders[0] if compute.pack == 1 else put_side_by_side(loaders), count):
-            train(batch)
-        torch.cuda.synchronize()
+    Args:
+        compute: How; `pack` networks are trained together.
+        architecture: What is trained.
+        training: Batch size, augmentation and optimizer.
+        dataset: Moved to the device.
 
-    return make_steps
+    Attributes:
+        train: The step.
+    """
 
+    def __init__(
+        self, compute: Compute, architecture: Architecture, training: TrainingSettings, dataset: Dataset
+    ) -> None:
+        with torch.random.fork_rng(devices=[]):
+            networks = [
+                build_network(architecture, dataset.input_shape, dataset.num_classes)
+                for _ in range(compute.pack)
+            ]
+        self.train = build_trainer(compute, networks, training)
+        device = build_fabric(compute.device, compute.precision).device
+        batches = ImageDataModule(dataset, training, 0, device).train_dataloader()
+        self._batches = [batches.seeded(seed) for seed in range(compute.pack)]
 
-def _seconds(make_steps: Callable[[int], None], count: int) -> float:
-    before = time.perf_counter()
-    make_steps(count)
-    return time.perf_counter() - before
+    def make_steps(self, count: int) -> None:
+        """Make so many steps, no more than an epoch has, and wait for the last one."""
+        loaders = [iter(batches) for batches in self._batches]
+        for batch in islice(loaders[0] if len(loaders) == 1 else put_side_by_side(loaders), count):
+            found = self.train(batch)
+        found["loss"].item()
+
+    def time_steps(self, count: int) -> float:
+        """Make so many steps; returns the seconds they took."""
+        before = time.perf_counter()
+        self.make_steps(count)
+        return time.perf_counter() - before
