@@ -67,7 +67,7 @@ class CurveTests:
         """
         smallest = self.curve.smallest_difference
         margin = smallest if measure == "val_error" else 0.0
-        return strongest(self.order(measure, direction, margin=margin), level=level, at_least=smallest)
+        return widest(self.order(measure, direction, margin=margin), level=level, at_least=smallest)
 
     @cached_property
     def equivalence(self) -> float:
@@ -107,10 +107,10 @@ def validation_sample(curve: CurveResults, cell: CellResults) -> Sample:
     return Sample.of(values, resolution=_step(curve.val_images), known_variance=known)
 
 
-def strongest(trends: Sequence[Trend], *, level: float, at_least: float) -> Trend | None:
-    """The trend of the smallest p among those that are significant and large enough to matter."""
+def widest(trends: Sequence[Trend], *, level: float, at_least: float) -> Trend | None:
+    """The trend over most depths among those that are significant and large enough to matter."""
     found = [t for t in trends if t.p_adjusted <= level and abs(t.change) >= at_least]
-    return min(found, key=lambda trend: trend.p_adjusted, default=None)
+    return max(found, key=lambda trend: trend.last - trend.first, default=None)
 
 
 def _step(images: int | None) -> float:

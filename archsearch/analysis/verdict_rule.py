@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from archsearch.analysis.curve_results import CellResults, CurveResults
-from archsearch.analysis.curve_tests import CurveTests, Measure, strongest, testable
+from archsearch.analysis.curve_tests import CurveTests, Measure, testable, widest
 from archsearch.analysis.gradient_evidence import GradientEvidence, gradient_evidence
 from archsearch.statistics.trends import Trend
 
@@ -131,7 +131,7 @@ def _decide_overfitting(tests: CurveTests) -> Decision | None:
     training = {trend.first: trend.total for trend in tests.order("train_error", "rise")}
     rises = tests.order("val_error", "rise", margin=smallest)
     stays = [rise for rise in rises if training[rise.first].upper(1 - curve.level) < smallest]
-    rise = strongest(stays, level=curve.level, at_least=smallest)
+    rise = widest(stays, level=curve.level, at_least=smallest)
     return Decision("overfitting", tests, "val_error", rise) if rise else None
 
 
@@ -153,7 +153,7 @@ def _decide_rest(tests: CurveTests) -> Decision:
 def _suspect(tests: CurveTests, measure: Measure, *, times: float = 1.0) -> Trend | None:
     """A rise that is not shown, but not to be overlooked either: so many times the smallest difference."""
     smallest = times * tests.curve.smallest_difference
-    return strongest(tests.order(measure, "rise"), level=SUSPICION, at_least=smallest)
+    return widest(tests.order(measure, "rise"), level=SUSPICION, at_least=smallest)
 
 
 def _named(gradients: GradientEvidence) -> Kind:

@@ -1,0 +1,148 @@
+"""From a journal's history to curves: complete results, failures, what is missing, doubts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archsearch.analysis import judge, read_curves
+from archsearch.journal import ReplicateHistory, StudyHistory, TrialHistory
+from archsearch.study import parse_study
+from tests.analysis.trials import cell, trial
+
+ERRORS = {0: {"train_error": 0.1, "val_error": 0.2}, 1: {"train_error": 0.3, "val_error": 0.6}}
+SPACES = Path(__file__).parents[2] / "search_spaces"
+
+
+def history(*trials: TrialHistory, **header: Any) -> StudyHistory:
+    known = {trial.number: with_epochs(trial) for trial in trials}
+    return StudyHistory(header=header, trials=known)
+
+
+def with_epochs(known: TrialHistory) -> TrialHistory:
+    return replace(known, training={"epochs": 12, **known.training})
+
+
+def test_cells_that_differ_in_depth_alone_are_one_curve() -> None:
+    readings = read_curves(
+        history(
+            trial(0, 20, ERRORS, cell=cell("plain", 20)),
+            trial(1, 8, ERRORS, cell=cell("plain", 8)),
+            trial(2, 8, ERRORS, block="residual", cell=cell("residual", 8)),
+            trial(3, 20, ERRORS, phase="include"),
+            classes=10,
+            train_images=1151,
+            val_images=287,
+        )
+    )
+
+    assert [reading.results.label for reading in readings] == ["block=plain", "block=residual"]
+    plain = readings[0]
+    assert [trial.number for trial in plain.trials] == [1, 0]
+    assert plain.shared == {"architecture.block": "plain"}
+    assert [c.depth for c in plain.results.cells] == [8, 20]
+    assert plain.results.cells[0].train_errors == (0.1, 0.3)
+    assert plain.results.cells[0].val_errors == (0.2, 0.6)
+    assert (plain.results.epochs, plain.results.classes) == (12, 10)
+    assert (plain.results.train_images, plain.results.val_images) == (1151, 287)
+
+
+def test_what_failed_and_what_is_missing_is_counted() -> None:
+    known = trial(0, 8, ERRORS, cell=cell("plain", 8))
+    ends = {
+        2: ReplicateHistory(2, outcome="failed", reason="not a number in epoch 3"),
+        3: ReplicateHistory(3, outcome="failed", reason="out of memory"),
+        4: ReplicateHistory(4),
+        5: ReplicateHistory(5, outcome="lost"),
+        6: ReplicateHistory(6, outcome="complete", metrics={"train_error": float("nan"), "val_error": 0.9}),
+    }
+    known = replace(known, seeds=tuple(range(8)), replicates={**known.replicates, **ends})
+
+    (reading,) = read_curves(history(known))
+
+    (found,) = reading.results.cells
+    assert (found.train_errors, found.diverged, found.failed, found.missing) == ((0.1, 0.3), 2, 1, 3)
+
+
+def test_of_a_cells_search_only_its_confirmation_counts() -> None:
+    trials = [trial(n, 8, ERRORS, phase="search", cell=cell("plain", 8)) for n in range(3)]
+    confirmed = trial(3, 8, ERRORS, phase="confirm", cell=cell("plain", 8))
+
+    (reading,) = read_curves(
+        history(*trials, trial(4, 20, ERRORS, phase="search", cell=cell("plain", 20)), confirmed)
+    )
+
+    assert [t.number for t in reading.trials] == [3]
+    assert reading.results.swept
+    assert judge(reading.results).sentence.endswith("undecided. No two depths have results to compare.")
+
+
+def test_a_searched_depth_is_not_swept_and_comes_with_the_sweep_that_would_decide() -> None:
+    found = replace(trial(0, 8, ERRORS, phase="search"), values={"architecture.depth": 8})
+    text = (SPACES / "resnet_space.yaml").read_text(encoding="utf-8")
+
+    (reading,) = read_curves(history(found, text=text, source="resnet_space.yaml"))
+
+    assert not reading.results.swept
+    sweep = parse_study(reading.results.deciding_study, "sweep.yaml")
+    assert {dimension.label for dimension in sweep.sweep} == {"depth", "block"}
+    assert judge(reading.results).deciding_study == reading.results.deciding_study
+
+
+def test_infeasible_trials_make_no_curve() -> None:
+    assert read_curves(history(trial(0, 8, {}, cell=cell("plain", 8), outcome="infeasible"))) == []
+
+
+def test_unequal_schedules_are_noted() -> None:
+    one = replace(trial(0, 8, ERRORS, cell=cell("plain", 8)), training={"epochs": 10})
+    other = replace(trial(1, 20, ERRORS, cell=cell("plain", 20)), training={"epochs": 20})
+
+    (reading,) = read_curves(history(one, other))
+
+    assert reading.results.notes == ("Depths were trained under unequal epochs: 10 and 20.",)
+    assert reading.results.epochs == 20
+
+
+@pytest.mark.parametrize(
+    ("rate", "log", "noted"),
+    [(0.3, True, True), (0.003, True, True), (0.03, True, False), (0.01, False, True)],
+)
+def test_the_best_learning_rate_at_the_edge_of_its_range_is_noted(
+    rate: float, log: bool, noted: bool
+) -> None:
+    span = {"low": 0.003, "high": 0.3, "log": log, "step": None, "when": {}}
+    confirmed = trial(0, 8, ERRORS, phase="confirm", cell=cell("plain", 8))
+    confirmed = replace(confirmed, values={"training.learning_rate": rate})
+
+    (reading,) = read_curves(history(confirmed, identity={"search": {"training.learning_rate": span}}))
+
+    expected = (
+        "The best training.learning_rate at depth 8 lies at the edge of its range, 0.003 to 0.3: beyond it "
+        "there may be a better one."
+    )
+    assert reading.results.notes == ((expected,) if noted else ())
+
+
+@pytest.mark.parametrize(
+    ("losses", "error", "noted"),
+    [
+        ([1.0, 0.5, 0.4, 0.3], 0.1, True),
+        ([1.0, 0.5, 0.4, 0.39], 0.1, False),
+        ([1.0, 0.5, 0.4, 0.3], 0.0, False),
+        ([1.0], 0.1, False),
+    ],
+)
+def test_a_network_that_still_improves_at_the_end_is_noted(
+    losses: list[float], error: float, noted: bool
+) -> None:
+    known = trial(0, 8, {0: {"train_error": error, "val_error": 0.2}}, cell=cell("plain", 8))
+    epochs = tuple({"train_loss": loss} for loss in losses)
+    known = replace(known, replicates={0: replace(known.replicates[0], epochs=epochs)})
+
+    (reading,) = read_curves(history(known))
+
+    expected = "At depth 8 the training loss was still falling at the end: train longer."
+    assert reading.results.notes == ((expected,) if noted else ())
