@@ -5,7 +5,7 @@ The mappings are plain dictionaries, so that they go through JSON and pickle as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ class ReplicateHistory:
         attempts: How often it was started; above 1 after a crash.
         epochs: Metrics of each epoch of the latest attempt, from epoch 0.
         epoch_times: When each of them was reported, Unix seconds.
+        profiles: By epoch, of those that were watched, signals along the depth at its first step; that
+            of epoch 0 is of the network as it was initialised.
         outcome: complete, stopped, failed or lost; None while it is under way.
         metrics: Measures at the end.
         test: Measures on the test set, where the study reports them.
@@ -33,6 +35,7 @@ class ReplicateHistory:
     attempts: int = 0
     epochs: tuple[Metrics, ...] = ()
     epoch_times: tuple[float, ...] = ()
+    profiles: Mapping[int, Mapping[str, Sequence[float]]] = field(default_factory=dict)
     outcome: str | None = None
     reason: str = ""
     metrics: Metrics = field(default_factory=dict)

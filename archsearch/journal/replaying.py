@@ -102,7 +102,11 @@ class Replay:
         epoch = record.fields["epoch"]
         epochs = (*known.epochs[:epoch], record.fields["metrics"])
         times = (*known.epoch_times[:epoch], record.time)
-        self._set(record, replace(known, epochs=epochs, epoch_times=times))
+        # journals written before there were profiles lack them
+        profiles = {known_epoch: p for known_epoch, p in known.profiles.items() if known_epoch < epoch}
+        if profile := record.fields.get("profile"):
+            profiles[epoch] = profile
+        self._set(record, replace(known, epochs=epochs, epoch_times=times, profiles=profiles))
 
     def _end_replicate(self, record: Record) -> None:
         self._set(

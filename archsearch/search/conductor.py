@@ -291,7 +291,7 @@ class Conductor:
         )
 
     def _hear(self, reports: Sequence[EpochReport]) -> None:
-        rows = [{"trial": r.trial, "seed": r.seed, "epoch": r.epoch, "metrics": r.metrics} for r in reports]
+        rows = [asdict(report) for report in reports]
         for record in self._journal.append_all("epoch", rows):
             self._take_into_account(record)
         for report in reports:

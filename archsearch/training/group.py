@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from archsearch.architecture import load_plugins
 from archsearch.data import Dataset, load_dataset, load_source_plugins
@@ -32,11 +33,14 @@ from archsearch.training.memory import MemoryMeter
 from archsearch.training.module import Classifier
 from archsearch.training.packing import PackedClassifier, put_side_by_side, select_state
 from archsearch.training.sharing import SharedClassifier
+from archsearch.training.signals import Profile, Profiler
 from archsearch.training.values import Job
 from archsearch.training.weights import save_weights
 
 # Apart from the stream of the same seed and epoch that orders and augments the images.
 _NETWORK_STREAM = 1
+# A watched step takes about half as long again; so it costs 3 %.
+_STEPS_PER_PROFILE = 16
 
 
 @dataclass
@@ -117,6 +121,7 @@ class Group:
             self.module = modules[0] if len(modules) == 1 else PackedClassifier(modules)
         captured = self.replicates[0].job.compute.captured and self.ranks == 1
         self.step = build_training_step(self.fabric, self.module, captured=captured)
+        self.profiler = Profiler(self.module.network, len(modules))
 
     def keep(self, jobs: Sequence[Job]) -> None:
         """Go on with some of the replicates; the others have ended."""
@@ -130,42 +135,52 @@ class Group:
         self.step.optimizer.load_state_dict(optimizer)
         self.step.scheduler.load_state_dict(scheduler)
 
-    def train_epoch(self, epoch: int) -> list[tuple[Job, dict[str, float]]]:
-        """Train one epoch and validate; returns the epoch's metrics of each replicate."""
+    def train_epoch(self, epoch: int) -> list[tuple[Job, dict[str, float], Profile]]:
+        """Train one epoch and validate; returns the metrics and the profile of each replicate."""
         stream = (_NETWORK_STREAM,) if self.ranks == 1 else (_NETWORK_STREAM, self.fabric.global_rank)
         seeds = [mix_seed(replicate.job.seed, epoch, *stream) for replicate in self.replicates]
         self.module.seed_draws(seeds)
         for replicate in self.replicates:
             replicate.batches.set_epoch(epoch)
         loaders = [iter(replicate.batches) for replicate in self.replicates]
-        losses, predictions, labels = [], [], []
+        losses: list[Tensor] = []
+        predictions, labels = [], []
         self.module.train()
+        watched = self._is_watched(epoch)
         start = time.perf_counter()
         for batch in loaders[0] if len(loaders) == 1 else put_side_by_side(loaders):
-            found = self.step(batch)
+            first = not losses
+            found = self.step.watched(batch, self.profiler) if watched and first else self.step(batch)
             losses.append(found.get("losses", found["loss"]))
             predictions.append(found["predictions"])
             labels.append(batch[1])
         # Reading the loss waits for the device, so the clock stops after it.
         train_losses = mean_losses(losses, [len(batch) for batch in labels])
         seconds = (time.perf_counter() - start) / len(self.replicates)
+        profiles = self.profiler.read() if watched else [{} for _ in self.replicates]
         columns = zip(
             self.replicates,
             train_losses,
             torch.cat(predictions).view(-1, len(seeds)).unbind(1),
             torch.cat(labels).view(-1, len(seeds)).unbind(1),
+            profiles,
             strict=True,
         )
         rows = []
-        for replicate, train_loss, predicted, true in columns:
+        for replicate, train_loss, predicted, true, profile in columns:
             own = (train_loss, count_accuracy(predicted, true))
             (loss, accuracy), images = average_over_ranks(self.fabric, own, len(true))
             metrics = {"train_loss": loss, "train_accuracy": accuracy}
             images_per_s = replicate.clock.add(seconds, images)
             metrics |= {**self._validate(replicate), "images_per_s": images_per_s}
-            rows.append((replicate.job, metrics))
+            rows.append((replicate.job, metrics, profile))
         self.memory.sample()
         return rows
+
+    def _is_watched(self, epoch: int) -> bool:
+        """Whether the first rank watches the first step of an epoch: no more than one step in so many."""
+        every = -(-_STEPS_PER_PROFILE // len(self.replicates[0].batches))
+        return epoch % every == 0 and self.fabric.is_global_zero
 
     def _validate(self, replicate: _Replicate) -> dict[str, float]:
         found = evaluate_split(self.fabric, replicate.module, self.data.val_dataloader())

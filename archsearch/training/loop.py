@@ -71,7 +71,7 @@ def _train(jobs: Sequence[Job], fabric: Fabric | None = None, note: str = "") ->
         while under_way and epochs < jobs[0].training.epochs:
             rows = group.train_epoch(epochs)
             begun = True
-            broken = [job for job, metrics in rows if not _is_finite(metrics)]
+            broken = [job for job, metrics, _ in rows if not _is_finite(metrics)]
             if len(broken) > 1:
                 # whose fault it was cannot be told: in bfloat16 there are kernels that multiply a neighbour's
                 # values by zero, and zero times what is not a number is not a number
@@ -82,10 +82,10 @@ def _train(jobs: Sequence[Job], fabric: Fabric | None = None, note: str = "") ->
             elif broken:
                 yield end(broken[0], "failed", f"not a number in epoch {epochs + 1}")
             epochs += 1
-            for job, metrics in rows:
+            for job, metrics, profile in rows:
                 if job in broken:
                     continue
-                if (yield EpochReport(job.trial, job.seed, epochs - 1, metrics)):
+                if (yield EpochReport(job.trial, job.seed, epochs - 1, metrics, profile)):
                     yield end(job, "stopped", f"asked to stop after {epochs} epochs", group.summarize(job))
             group.keep(list(under_way.values()))
         for job in list(under_way.values()):

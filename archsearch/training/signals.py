@@ -5,7 +5,7 @@ One step of each epoch is watched, so the cost is that of a few reductions an ep
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,15 +14,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from archsearch.models.layers import Gate
 from archsearch.models.packed_layers import PackedLayerNorm, PackedLinear
+from archsearch.models.shared_norm import SharedBatchNorm
 
 POSITIONS = 32
 """Values of a profile, at most: of deeper networks neighbours are averaged."""
 
-Profile = Mapping[str, tuple[float, ...]]
+Profile = dict[str, tuple[float, ...]]
 """By signal, one value a position, from the first block's to the last one's:
 
 ``gradient_norm``
@@ -42,7 +44,7 @@ A signal that a network does not have is missing.
 """
 
 _Weighted = nn.Conv2d | nn.Linear | PackedLinear
-_Norm = nn.BatchNorm1d | nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm | PackedLayerNorm
+_Norm = _BatchNorm | SharedBatchNorm | nn.GroupNorm | nn.LayerNorm | PackedLayerNorm
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +68,7 @@ class Profiler:
     def __init__(self, network: nn.Module, count: int = 1) -> None:
         self._count = count
         self._places = _find_places(network)
-        self._seen: dict[str, list[Tensor]] = {}
+        self._seen: dict[str, list[Tensor | None]] = {}
 
     @contextmanager
     def watching(self, optimizer: Optimizer) -> Iterator[None]:
@@ -80,7 +82,7 @@ class Profiler:
         before: list[Tensor] = []
 
         def look_at_weights(*_: Any) -> None:
-            before.extend(weight.detach().clone() for weight in self._places.weights)
+            before[:] = [weight.detach().clone() for weight in self._places.weights]
 
         def look_at_updates(*_: Any) -> None:
             added = torch._foreach_sub([weight.detach() for weight in self._places.weights], before)
@@ -98,26 +100,29 @@ class Profiler:
 
     def read(self) -> list[Profile]:
         """Return what was seen of each network; waits for the device."""
-        profiles: list[dict[str, tuple[float, ...]]] = [{} for _ in range(self._count)]
+        profiles: list[Profile] = [{} for _ in range(self._count)]
         for name, values in self._seen.items():
-            table = torch.stack([value.float() for value in values]).cpu()
+            table = torch.stack([value.float() for value in values if value is not None]).cpu()
             for profile, column in zip(profiles, table.unbind(1), strict=True):
                 profile[name] = tuple(float(f"{value:.4g}") for value in pool(column.tolist()))
-        return list(profiles)
+        return profiles
 
     def _watch(self, modules: Sequence[nn.Module], name: str, measure: Any) -> list[Any]:
-        if modules:
-            self._seen[name] = []
+        if not modules:
+            return []
+        seen = self._seen[name] = [None] * len(modules)
 
-        def look(seen: list[Tensor], _module: nn.Module, _inputs: Any, output: Tensor) -> None:
-            with torch.no_grad():
-                seen.append(measure(output.detach(), self._count))
+        def look(index: int, _module: nn.Module, _inputs: Any, output: Tensor) -> None:
+            # under gradient checkpointing the forward pass comes a second time
+            if seen[index] is None:
+                with torch.no_grad():
+                    seen[index] = measure(output.detach(), self._count)
 
-        return [module.register_forward_hook(partial(look, self._seen[name])) for module in modules]
+        return [module.register_forward_hook(partial(look, index)) for index, module in enumerate(modules)]
 
     def _watch_responses(self) -> list[Any]:
         modules = self._places.responses
-        gradients: list[Any] = [torch.zeros(self._count)] * len(modules)
+        gradients: list[Tensor | None] = [None] * len(modules)
 
         def look_back(index: int, gradient: Tensor) -> None:
             self._seen["gradient_norm"] = gradients

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from archsearch.data.module import Batch
 from archsearch.training.module import Classifier
+from archsearch.training.signals import Profiler
 
 
 class TrainingStep:
@@ -34,6 +35,11 @@ class TrainingStep:
         found = self._advance(batch)
         self.scheduler.step()
         return found
+
+    def watched(self, batch: Batch, profiler: Profiler) -> dict[str, Tensor]:
+        """Do the same, never as a captured step, while a profiler looks at it."""
+        with profiler.watching(self.optimizer):
+            return TrainingStep.__call__(self, batch)
 
     def _advance(self, batch: Batch) -> dict[str, Tensor]:
         """Do all of it but the schedule, which computes on the host."""

@@ -6,7 +6,7 @@ are trained as one network. An `EpochReport` goes up after each epoch; the `Resu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from archsearch.architecture import Architecture
@@ -110,12 +110,18 @@ class Seat:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What one epoch (counted from 0) showed: losses, accuracies as fractions, images per second."""
+    """What one epoch (counted from 0) showed: losses, accuracies as fractions, images per second.
+
+    Attributes:
+        profile: Signals along the depth at the epoch's first step, see `archsearch.training.signals`; at that
+            of epoch 0 the network is as it was initialised. Empty where the epoch was not watched.
+    """
 
     trial: int
     seed: int
     epoch: int
     metrics: dict[str, float]
+    profile: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def replicate(self) -> Replicate:
