@@ -1,17 +1,22 @@
 r"""How many workers one conductor serves: epoch reports and trials per second until it saturates.
 
     python -m benchmarks.scale --output benchmarks/results/scale.json
-    python -m benchmarks.scale --optuna postgresql+psycopg://me@127.0.0.1/optuna \
-        --mlflow postgresql+psycopg://me@127.0.0.1/mlflow
+    python -m benchmarks.scale --postgresql --output benchmarks/results/scale-postgresql.json
+    python -m benchmarks.scale --optuna sqlite:///optuna.db --mlflow http://127.0.0.1:5000
 
 Protocol. For 1, 8, 64 and 512 simulated workers a study runs whose trainings are answered at once (ten epochs
 each, no network is trained), so that the conductor is never idle: what it handles per second of wall-clock
-time is what it can handle. Proposals are random, so that a sampler's own growth (see `benchmarks.growth`) is
-left out. Every report is journaled and fsynced. It is checked that no trial is lost or numbered twice and no
-epoch is missing. With `--optuna`, finished trials are copied to that storage; with `--mlflow`, the mirror
-process writes that store meanwhile, and its lag (journal records not yet in MLflow when the study ends, and
-the seconds until they are) is given. What saturates first is told by the conductor's share of processor time:
-the rest is waiting for the disk.
+time is what it can handle. Every network of the space has been counted before. Proposals are random, so that
+a sampler's own growth (see `benchmarks.growth`) is left out. Every record is journaled and fsynced before it
+is acted upon. It is asserted that no trial is lost or numbered twice, that no epoch is missing, and that
+MLflow and Optuna's storage, where they are given, hold every trial at the end.
+
+`--postgresql` starts a PostgreSQL server on 127.0.0.1 with one database behind Optuna and one behind MLflow;
+`--optuna` and `--mlflow` name stores instead. Given is also what is not in them when the study ends (trials,
+and the seconds until they are), and the shares of the study's wall-clock time: waiting for the disk
+(`journal_fsync`), Optuna's ask and tell (`optuna`), handing trials to Optuna's storage (`optuna_storage`),
+and the rest, which is the conductor's Python (`conductor`). The largest is what saturates first, unless a
+store falls behind.
 """
 
 from __future__ import annotations
@@ -24,13 +29,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import optuna
+
 from archsearch.journal import Journal, RunFolder
+from archsearch.search.cell_search import CellSearch
 from archsearch.search.conductor import Conductor, Workplace
+from archsearch.search.optuna_mirror import OptunaMirror
 from archsearch.study import parse_study
-from archsearch.tracking import MirrorProcess
 from archsearch.training import Compute
+from benchmarks.growth import count_networks
+from benchmarks.lag import run_beside
 from benchmarks.machine import write_result
+from benchmarks.postgresql import PostgreSQL
 from benchmarks.replay import ReplayExecutor, invent_course
+from benchmarks.shares import Shares
 
 WORKERS = (1, 8, 64, 512)
 EPOCHS = 10
@@ -41,7 +53,7 @@ data: digits
 search:
   block: [plain, residual]
   depth: [8, 14, 20, 26, 32]
-  width: {{low: 4, high: 16}}
+  width: {{low: 4, high: 8}}
   training.learning_rate: {{low: 0.01, high: 0.5, log: true}}
 trials: {trials}
 training: {{epochs: {epochs}}}
@@ -50,9 +62,9 @@ tracking: {{optuna: '{optuna}'}}
 """
 
 
-def run(workers: int, trials: int, optuna: str, mlflow: str) -> dict[str, Any]:
+def run(workers: int, trials: int, optuna_url: str, mlflow: str) -> dict[str, Any]:
     """Run one study and return what the conductor handled per second."""
-    text = STUDY.format(workers=workers, trials=trials, epochs=EPOCHS, optuna=optuna)
+    text = STUDY.format(workers=workers, trials=trials, epochs=EPOCHS, optuna=optuna_url)
     study = parse_study(text, "scale.yaml")
     executor = ReplayExecutor(workers, invent_course, ahead=True)
     with ExitStack() as stack:
@@ -61,34 +73,49 @@ def run(workers: int, trials: int, optuna: str, mlflow: str) -> dict[str, Any]:
         header = {"uid": f"{study.name}-{time.time_ns()}", "name": study.name, "train_images": 1000}
         journal.append("study", **header, objectives=dict(study.objectives))
         journal.append("session", pid=os.getpid())
-        mirror = stack.enter_context(MirrorProcess(folder.path, mlflow)) if mlflow else None
         conductor = Conductor(study, journal, Workplace(executor, Compute(), folder))
         conductor.take_up()
-        wall, processor = time.perf_counter(), time.process_time()
-        conductor.record("finished", reason=conductor.run())
-        wall, processor = time.perf_counter() - wall, time.process_time() - processor
-        _check_complete(conductor, trials)
-        result = {
+        shares = Shares()
+        shares.watch(os, "fsync", "journal_fsync")
+        shares.watch(CellSearch, "ask", "optuna")
+        shares.watch(CellSearch, "tell", "optuna")
+        shares.watch(OptunaMirror, "add", "optuna_storage")
+        stack.enter_context(shares)
+
+        def bring_to_its_end() -> None:
+            shares.start()
+            conductor.record("finished", reason=conductor.run())
+            shares.stop()
+
+        behind = run_beside(folder, mlflow, study.name, bring_to_its_end) if mlflow else {}
+        if not mlflow:
+            bring_to_its_end()
+        check_complete(conductor, trials)
+        if optuna_url:
+            _check_copied(f"{study.name}/all", optuna_url, trials)
+        return {
             "workers": workers,
             "trials": trials,
-            "reports_per_s": executor.reports / wall,
-            "trials_per_s": trials / wall,
-            "processor_share": processor / wall,
+            "reports_per_s": executor.reports / shares.wall_s,
+            "trials_per_s": trials / shares.wall_s,
+            "processor_share": shares.processor_s / shares.wall_s,
+            "shares": shares.of_wall("conductor"),
+            **({f"mlflow_{name}": value for name, value in behind.items()}),
         }
-        if mirror is not None:
-            result["mlflow_lag_records"] = mirror.status.lag
-            before = time.perf_counter()
-            status = mirror.close(timeout_s=3600)
-            result |= {"mlflow_lag_s": time.perf_counter() - before, "mlflow_state": status.state}
-        return result
 
 
-def _check_complete(conductor: Conductor, trials: int) -> None:
+def check_complete(conductor: Conductor, trials: int) -> None:
+    """Assert that nothing was lost: every trial, numbered once, with every epoch."""
     assert list(conductor.trials) == list(range(trials)), "trials are missing or numbered twice"
     for trial in conductor.trials.values():
         assert trial.outcome in ("complete", "repeated"), f"trial {trial.number}: {trial.outcome}"
         epochs = len(next(iter(trial.replicates.values())).epochs)
         assert trial.outcome == "repeated" or epochs == EPOCHS, f"trial {trial.number}: {epochs} epochs"
+
+
+def _check_copied(name: str, url: str, trials: int) -> None:
+    copied = optuna.load_study(study_name=name, storage=url).get_trials(deepcopy=False)
+    assert len(copied) == trials, f"Optuna's storage holds {len(copied)} of {trials} trials"
 
 
 def main() -> None:
@@ -97,17 +124,25 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path)
     parser.add_argument("--trials", type=int, default=1024)
+    parser.add_argument("--workers", type=int, nargs="+", default=WORKERS)
+    parser.add_argument("--postgresql", action="store_true", help="behind Optuna and MLflow")
     parser.add_argument("--optuna", default="", help="Optuna storage URL")
     parser.add_argument("--mlflow", default="", help="MLflow tracking URI")
     arguments = parser.parse_args()
-    # Imports, and the first count of each network, are outside the clock.
-    run(8, arguments.trials, "", "")
-    results = [run(workers, arguments.trials, arguments.optuna, arguments.mlflow) for workers in WORKERS]
+    optuna_url, mlflow = arguments.optuna, arguments.mlflow
+    # Imports, and the count of each network, are outside the clock.
+    count_networks()
+    run(8, 32, "", "")
+    with ExitStack() as stack:
+        if arguments.postgresql:
+            server = stack.enter_context(PostgreSQL())
+            optuna_url, mlflow = server.create_database("optuna"), server.create_database("mlflow")
+        results = [run(workers, arguments.trials, optuna_url, mlflow) for workers in arguments.workers]
     protocol = {
         "trials": arguments.trials,
         "epochs": EPOCHS,
-        "optuna": arguments.optuna.partition(":")[0] or "in memory",
-        "mlflow": arguments.mlflow.partition(":")[0] or "none",
+        "optuna": optuna_url.partition(":")[0] or "in memory",
+        "mlflow": mlflow.partition(":")[0] or "none",
     }
     write_result("scale", protocol, results, arguments.output)
 
