@@ -150,7 +150,7 @@ def _crop_and_flip(images: Tensor, padding: int, draws: Draws) -> Tensor:
         rows = rows + draws.crop[:, :1]
         columns = columns + draws.crop[:, 1:]
     # One gather for both: on a CPU six times faster than indexing by four broadcast index tensors.
-    pixels = (rows[:, :, None] * images.shape[3] + columns[:, None, :]).view(count, 1, -1)
+    pixels = (rows[:, :, None] * images.shape[3] + columns[:, None, :]).flatten(1).unsqueeze(1)
     flat = images.flatten(2).gather(2, pixels.expand(-1, channels, -1))
     return flat.view(count, channels, height, width)
 

@@ -131,7 +131,7 @@ class _Normalise(torch.autograd.Function):
         gradient = gradients[0].to(mean.dtype)
         normalised = (x.to(mean.dtype) - mean.view(channels)) * rate.view(channels)
         own = torch.stack([gradient.sum(_others(x)), (gradient * normalised).sum(_others(x))])
-        whole = own.double()
+        whole = own.to(torch.float64, copy=True)
         dist.all_reduce(whole)
         of_mean, of_scale = (whole / ctx.count).to(mean.dtype).view(2, *channels)
         scale = rate if weight is None else rate * weight.to(mean.dtype)

@@ -1,0 +1,32 @@
+"""Ranks that train in float64, or show what each of them comes to."""
+
+import torch
+from safetensors.torch import save_file
+
+from archsearch.training import group, loop
+from archsearch.training.distributed import build_shared_fabric, train_share
+
+
+def train_share_in_double(job, seat):
+    """Train in float64 (what becomes a float becomes a double), in a process that is for nothing else."""
+    torch.Tensor.float = torch.Tensor.double
+    torch.set_default_dtype(torch.float64)
+    return (yield from train_share(job, seat))
+
+
+def train_share_and_tell(job, seat):
+    """Train, and have every rank save its weights, next to where rank 0 does."""
+
+    class Telling(group.Group):
+        def finish(self, job):
+            network = self.replicates[0].module.network
+            tensors = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+            save_file(tensors, f"{job.weights_path}.{seat.rank}")
+            return super().finish(job)
+
+    original, loop.Group = loop.Group, Telling
+    try:
+        fabric = build_shared_fabric(seat, job.compute.device, job.compute.precision)
+        return (yield from loop.train(job, fabric))
+    finally:
+        loop.Group = original
