@@ -19,8 +19,16 @@ def describe_machine() -> dict[str, Any]:
         "machine": platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in libraries},
+        **{name: _version(name) for name in libraries},
     }
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        # Not every benchmark needs all of them.
+        return "not installed"
 
 
 def summarize(values: Sequence[float]) -> dict[str, float]:

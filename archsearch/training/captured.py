@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 import torch
@@ -108,7 +109,7 @@ class CapturedStep(TrainingStep):
 
     def _warm_up(self, batch: Batch) -> None:
         """Make some steps on a stream of their own, as a recording does."""
-        here, side = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        here, side = torch.cuda.current_stream(), _side_stream()
         side.wait_stream(here)
         try:
             with torch.cuda.stream(side):
@@ -128,7 +129,10 @@ class CapturedStep(TrainingStep):
         self._allow_capture(True)
         try:
             # the outer one, as torch leaves the recording's stream in place where it is cut off
-            with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
+            with (
+                torch.cuda.stream(torch.cuda.current_stream()),
+                torch.cuda.graph(graph, stream=_side_stream()),
+            ):
                 found = self._advance(recorded)
         except Exception:
             if not _has_ended(graph):
@@ -146,6 +150,12 @@ class CapturedStep(TrainingStep):
         # adam asks for this key; it warns where it is set and nothing is captured
         for group in self.optimizer.param_groups:
             group["capturable"] = allowed
+
+
+@cache
+def _side_stream() -> torch.cuda.Stream:
+    """One for all recordings of a process, as libraries keep a work space for each stream that they see."""
+    return torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
 
 def _default_generator() -> torch.Generator:

@@ -21,6 +21,7 @@ from archsearch.training.measuring import (
     sample_batch,
     time_in_turns,
 )
+from archsearch.training.memory import return_memory
 from archsearch.training.values import Compute
 
 # What is simpler comes first; something later must be so much faster to be chosen.
@@ -72,6 +73,8 @@ def choose_compute(
     if not architectures or len(candidates) == 1:
         return replace(candidates[0], reason=reason)
     chosen = _measure_candidates(candidates, find_median(architectures, dataset), training, dataset)
+    if device != "cpu":
+        return_memory(device, thoroughly=True)
     return chosen if training.precision == "auto" else replace(chosen, reason=f"{reason}; {chosen.reason}")
 
 
@@ -103,25 +106,36 @@ def choose_pack(
     if pack < 2:
         return add_reason(compute, "replicates one by one, for two of the largest network exceed the memory")
     architecture = find_median(architectures, dataset)
-    torch.set_num_threads(compute.threads)
-    batch = sample_batch(architecture, training, dataset, compute.device)
     try:
-        with torch.random.fork_rng(devices=[]):
-            networks = [
-                build_network(architecture, dataset.input_shape, dataset.num_classes) for _ in range(pack + 1)
-            ]
-        steps = [build_step(compute, some, training, batch) for some in (networks[:1], networks[1:])]
-        one, packed = (timing.seconds for timing in time_in_turns([compute, compute], steps))
+        one, packed = _time_packed(compute, architecture, training, dataset, pack=pack)
     # Nor must this end the study: such networks are trained one by one.
     except (ArchsearchError, RuntimeError, MemoryError) as error:
         reason = describe_failure(error).splitlines()[0]
         return add_reason(
             compute, f"replicates one by one, as {architecture.name} cannot be packed: {reason}"
         )
+    finally:
+        if compute.device != "cpu":
+            return_memory(compute.device, thoroughly=True)
     gains = packed * NEEDED_GAIN <= one * pack
     measured = f"{architecture.name}: {pack} packed {packed * 1000:.1f} ms, one alone {one * 1000:.1f} ms"
     how = f"up to {pack} replicates packed" if gains else "replicates one by one"
     return add_reason(replace(compute, pack=pack if gains else 1), f"{how} ({measured})")
+
+
+def _time_packed(
+    compute: Compute, architecture: Architecture, training: TrainingSettings, dataset: Dataset, *, pack: int
+) -> tuple[float, float]:
+    """Time steps of one network and of a pack, in turns."""
+    torch.set_num_threads(compute.threads)
+    batch = sample_batch(architecture, training, dataset, compute.device)
+    with torch.random.fork_rng(devices=[]):
+        networks = [
+            build_network(architecture, dataset.input_shape, dataset.num_classes) for _ in range(pack + 1)
+        ]
+    steps = [build_step(compute, some, training, batch) for some in (networks[:1], networks[1:])]
+    one, packed = time_in_turns([compute, compute], steps)
+    return one.seconds, packed.seconds
 
 
 def add_reason(compute: Compute, reason: str) -> Compute:
