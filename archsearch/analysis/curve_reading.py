@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 from archsearch.analysis.curve_results import SMALLEST_DIFFERENCE, CellResults, CurveResults
@@ -17,6 +18,9 @@ _DEPTH = "architecture.depth"
 
 # As the training says it, see training/loop.py.
 _NOT_A_NUMBER = "not a number"
+
+# of float32
+_SMALLEST = 1e-38
 
 
 @dataclass(frozen=True)
@@ -93,11 +97,16 @@ def _one_a_depth(trials: Iterable[TrialHistory]) -> tuple[TrialHistory, ...]:
 def read_cell(trial: TrialHistory) -> CellResults:
     """Read what the replicates of a trial came to, however many have ended."""
     complete, diverged, failed, missing = [], 0, 0, 0
+    initial, during = [], []
     for seed in trial.seeds:
         replicate = trial.replicates.get(seed)
         if replicate is None or replicate.outcome in (None, "lost"):
             missing += 1
-        elif _is_complete(replicate):
+            continue
+        first, rest = _gradient_ratios(replicate)
+        initial += first
+        during += rest
+        if _is_complete(replicate):
             complete.append(replicate)
         elif replicate.outcome == "complete" or replicate.reason.startswith(_NOT_A_NUMBER):
             diverged += 1
@@ -110,7 +119,19 @@ def read_cell(trial: TrialHistory) -> CellResults:
         diverged=diverged,
         failed=failed,
         missing=missing,
+        initial_gradient_ratios=tuple(initial),
+        gradient_ratios=tuple(during),
     )
+
+
+def _gradient_ratios(replicate: ReplicateHistory) -> tuple[list[float], list[float]]:
+    """Ratio before the first step, and the geometric mean over the later epochs; empty where not recorded."""
+    ratios = [metrics.get("gradient_ratio") for metrics in replicate.epochs]
+    initial = [ratio for ratio in ratios[:1] if ratio is not None]
+    later = [ratio for ratio in ratios[1:] if ratio is not None]
+    # 0 is what is too small for a float
+    during = [math.exp(fmean(math.log(max(ratio, _SMALLEST)) for ratio in later))] if later else []
+    return initial, during
 
 
 def _is_complete(replicate: ReplicateHistory) -> bool:

@@ -33,7 +33,7 @@ from archsearch.training.memory import MemoryMeter
 from archsearch.training.module import Classifier
 from archsearch.training.packing import PackedClassifier, put_side_by_side, select_state
 from archsearch.training.sharing import SharedClassifier
-from archsearch.training.signals import Profile, Profiler
+from archsearch.training.signals import Profile, Profiler, gradient_ratio
 from archsearch.training.values import Job
 from archsearch.training.weights import save_weights
 
@@ -173,6 +173,8 @@ class Group:
             metrics = {"train_loss": loss, "train_accuracy": accuracy}
             images_per_s = replicate.clock.add(seconds, images)
             metrics |= {**self._validate(replicate), "images_per_s": images_per_s}
+            if (ratio := gradient_ratio(profile)) is not None:
+                metrics["gradient_ratio"] = ratio
             rows.append((replicate.job, metrics, profile))
         self.memory.sample()
         return rows

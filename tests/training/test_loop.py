@@ -32,6 +32,7 @@ def test_a_training_reports_each_epoch_and_ends_with_its_measures():
         "val_error",
         "val_macro_f1",
         "images_per_s",
+        "gradient_ratio",
     }
     assert (result.trial, result.seed, result.outcome, result.reason, result.epochs) == (
         3,
@@ -55,6 +56,28 @@ def test_a_training_reports_each_epoch_and_ends_with_its_measures():
     assert result.metrics["val_loss"] == reports[-1].metrics["val_loss"]
     assert result.metrics["val_error"] == 1 - result.metrics["val_accuracy"]
     assert result.metrics["latency_ms"] > 0
+
+
+def test_one_step_in_sixteen_is_watched_and_the_first_as_initialised():
+    # five steps an epoch
+    reports, _ = run_job(small_job(training={"epochs": 6}))
+
+    assert [bool(report.profile) for report in reports] == [True, False, False, False, True, False]
+    assert ["gradient_ratio" in report.metrics for report in reports] == [bool(r.profile) for r in reports]
+    assert {len(values) for values in reports[0].profile.values()} == {6}
+    # the first weights are those of the initialisation, whatever the learning rate
+    other, _ = run_job(small_job(training={"epochs": 6, "learning_rate": 1e-4}))
+    for name in ("gradient_norm", "response_std"):
+        assert other[0].profile[name] == reports[0].profile[name]
+        assert other[4].profile[name] != reports[4].profile[name]
+
+
+def test_watching_a_step_changes_no_bit_of_the_training(monkeypatch):
+    watched, _ = run_job(small_job())
+    monkeypatch.setattr(group.Group, "_is_watched", lambda *_: False)
+    unwatched, _ = run_job(small_job())
+
+    assert [report.metrics["val_loss"] for report in watched] == [r.metrics["val_loss"] for r in unwatched]
 
 
 def test_digits_are_learned():
