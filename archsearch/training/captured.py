@@ -173,6 +173,8 @@ def _has_ended(graph: Any) -> bool:
 def _find_obstacle(module: Classifier) -> str:
     if CapturedStep._cut_off is not None:
         return "steps not captured: an earlier recording of this process was cut off"
+    if module.settings.gradient_checkpointing:
+        return "steps not captured: gradient_checkpointing has the host set random numbers back"
     for part in module.network.modules():
         if type(part).__module__.partition(".")[0] not in _KNOWN_PACKAGES:
             return f"steps not captured: {type(part).__name__} is not known to do the same at every step"

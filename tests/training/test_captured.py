@@ -195,6 +195,12 @@ def test_a_plugins_own_module_is_not_recorded():
     assert step.note == "steps not captured: Whimsical is not known to do the same at every step"
 
 
+def test_what_is_computed_again_is_not_recorded():
+    step = CapturedStep(build_fabric("cpu", "32"), build(gradient_checkpointing=True))
+
+    assert step.note == "steps not captured: gradient_checkpointing has the host set random numbers back"
+
+
 def test_after_a_recording_that_was_cut_off_no_other_is_begun(monkeypatch):
     monkeypatch.setattr(CapturedStep, "_cut_off", object())
 
