@@ -63,7 +63,7 @@ def by_calls(jobs: Sequence[Job]) -> float:
 def test_from_the_second_trial_on_the_end_of_a_sweep_is_foreseen(
     epoch_s: EpochSeconds, seeds: int, slots: int, pack: int, tmp_path: Path
 ) -> None:
-    executor = TimedExecutor(slots, epoch_s, first_s=5.0, start_s=0.2)
+    executor = TimedExecutor(slots, epoch_s, first_s=5.0, start_s=2.0)
 
     watched = watch(SWEEP.format(seeds=seeds), tmp_path, executor, pack=pack)
 
@@ -94,6 +94,18 @@ def test_the_end_of_a_search_is_foreseen_from_what_it_samples(epoch_s: EpochSeco
     assert max(wrong) < 0.35
     assert statistics.fmean(wrong[12:]) < 0.1
     assert all(snapshot.forecast.trials == 25 for _, _, snapshot in watched.at_ends())
+
+
+@pytest.mark.parametrize("pack", [1, 2, 3])
+def test_what_was_measured_alone_tells_how_long_packs_will_take(pack: int, tmp_path: Path) -> None:
+    watched = watch(SEARCH, tmp_path, TimedExecutor(1, by_calls), pack=pack)
+
+    time, left, snapshot = watched.at_ends()[-2]
+
+    # Before the confirmation, whose three seeds are trained together where they may be.
+    assert snapshot.best is not None
+    assert snapshot.best.phase == "search"
+    assert snapshot.forecast.seconds_left == pytest.approx(left, rel=0.02)
 
 
 def test_pruning_shortens_what_is_foreseen(tmp_path: Path) -> None:
