@@ -204,7 +204,7 @@ def undone(module: nn.Module, optimizer: Optimizer, generators: Sequence[torch.G
                 else:
                     tensor.zero_()
         for generator, draw in zip(generators, draws, strict=True):
-            pass
+            generator.set_state(draw)
 
 
 def _list_state(optimizer: Optimizer) -> list[Tensor]:

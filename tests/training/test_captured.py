@@ -152,11 +152,13 @@ def test_it_is_undone_where_it_fails_too():
     def fail():
         with undone(module, step.optimizer, []):
             step._advance(next(batches()))
+            module.training_step(next(batches()), 0)["loss"].backward()
             raise RuntimeError("in the middle")
 
     with pytest.raises(RuntimeError, match="in the middle"):
         fail()
 
+    assert all(parameter.grad is None for parameter in module.parameters())
     for mine, theirs in zip(module.state_dict().values(), before, strict=True):
         assert torch.equal(mine, theirs)
 
