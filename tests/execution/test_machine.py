@@ -10,12 +10,17 @@ from archsearch.execution import (
     InlineExecutor,
     LocalExecutor,
     build_executor,
+    choose_devices,
     count_cores,
     count_threads,
     count_workers,
     find_devices,
+    machine,
 )
+from archsearch.execution.machine import group_devices
+from archsearch.execution.together import TrainTogether
 from archsearch.study.settings import ExecutionSettings
+from archsearch.training import train
 from tests.execution import trainings
 
 
@@ -50,6 +55,47 @@ def test_workers_are_one_a_device_or_as_set():
     assert count_workers(auto, Devices("mps")) == 1
     assert count_workers(ExecutionSettings(workers=7), Devices("cuda", ("0",))) == 7
     assert count_workers(ExecutionSettings(executor="inline", workers=7), Devices("cpu")) == 1
+
+
+def test_several_devices_a_trial_leave_room_for_fewer_trials(monkeypatch):
+    monkeypatch.setattr(machine, "count_cores", lambda: 8)
+    three = ExecutionSettings(devices_per_trial=3)
+    five = Devices("cuda", ("0", "1", "2", "3", "GPU-8f"))
+    assert count_workers(three, five) == 1
+    assert group_devices(five, 3) == ("0,1,2",)
+    assert group_devices(five, 2) == ("0,1", "2,3")
+    assert group_devices(five, 1) == five.cuda
+    assert count_workers(ExecutionSettings(devices_per_trial=2), Devices("cpu")) == 4
+    assert count_workers(ExecutionSettings(devices_per_trial=64), Devices("cpu")) == 1
+    assert count_workers(ExecutionSettings(executor="ray", devices_per_trial=3), Devices("cpu")) == 2
+
+
+def test_more_devices_a_trial_than_there_are_is_the_users_error(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert choose_devices(ExecutionSettings(devices_per_trial=2)) == Devices("cuda", ("0", "1"))
+    with pytest.raises(
+        StudyError,
+        match=r"execution\.devices_per_trial: must be at most 2, the number of this machine's devices "
+        r"\(cuda\), got 3\. With `device: cpu` processes take their place\.",
+    ):
+        choose_devices(ExecutionSettings(devices_per_trial=3))
+    # processes share the cores
+    assert choose_devices(ExecutionSettings(devices_per_trial=3, device="cpu")) == Devices("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with pytest.raises(StudyError, match=r"must be at most 1, the number of this machine's devices \(mps\)"):
+        choose_devices(ExecutionSettings(devices_per_trial=2))
+
+
+def test_one_device_a_trial_costs_no_further_process():
+    inline = ExecutionSettings(executor="inline")
+    assert build_executor(inline, devices=Devices("cpu"))._train is train
+    several = inline.model_copy(update={"devices_per_trial": 2})
+    assert isinstance(build_executor(several, devices=Devices("cpu"))._train, TrainTogether)
 
 
 def test_workers_share_gpus_as_set_or_else_as_measured():

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from archsearch.errors import ExecutionError, StudyError
@@ -241,3 +242,42 @@ def test_data_that_cannot_be_loaded_fail_their_trial_alone(this_machine, tmp_pat
         ends = results(drain(executor, 60))
     assert (ends[(0, 0)].outcome, ends[(1, 0)].outcome) == ("failed", "complete")
     assert "nowhere.npz" in ends[(0, 0)].reason
+
+
+@pytest.mark.slow
+def test_several_processes_of_one_node_train_a_trial_and_end_with_their_worker(
+    this_machine, images, tmp_path
+):
+    from archsearch.data import load_dataset
+
+    load_dataset(images)
+    # ranks have the data from their worker, which has them from the store
+    Path(images.root).unlink()
+    settings = ExecutionSettings(executor="ray", devices_per_trial=2)
+    with build_executor(settings, devices=Devices("cpu")) as executor:
+        assert executor.slots == 1
+        for trial in range(2):
+            executor.submit(real_job(trial, images, tmp_path))
+        ends = results(drain(executor, 200))
+        executor.submit(real_job(2, images, tmp_path, epochs=500))
+        executor.wait(60)
+        ranks = [p for p in psutil.process_iter(["cmdline"]) if is_of_a_worker(p)]
+        assert len(ranks) >= 2
+    with build_executor(ExecutionSettings(executor="inline"), devices=Devices("cpu")) as executor:
+        executor.submit(real_job(4, images, tmp_path))
+        alone = results(drain(executor))[(4, 0)]
+    _, left = psutil.wait_procs(ranks, timeout=10)
+
+    assert [end.outcome for end in ends.values()] == ["complete"] * 2, [end.reason for end in ends.values()]
+    weights = [(tmp_path / f"{trial}" / "0.safetensors").read_bytes() for trial in range(2)]
+    assert weights[0] == weights[1]
+    assert ends[0, 0].metrics["val_loss"] == pytest.approx(alone.metrics["val_loss"], rel=1e-3)
+    assert [p for p in left if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def is_of_a_worker(process):
+    """Whether a process is below one of Ray's workers."""
+    try:
+        return any("RayWorker" in " ".join(parent.cmdline()) for parent in process.parents())
+    except psutil.Error:
+        return False
