@@ -135,11 +135,16 @@ def list_thread_counts(settings: ExecutionSettings, *, trainings: int, fitting: 
 
 
 def explain_workers(settings: ExecutionSettings, devices: Devices, threads: int) -> str:
-    """Say what follows from the threads that a study began with, where this is not what was asked for."""
+    """Say where fewer trainings run at a time than were asked for, or with other threads, and why."""
+    wanted, each = settings.workers, settings.devices_per_trial
+    if each > 1 and wanted != "auto" and settings.executor == "local":
+        workers = count_workers(settings, devices, threads)
+        few = f"Devices for {workers} of the {wanted} workers are there, at {each} a trial."
+        return few if workers < wanted else ""
     if devices.kind != "cpu" or settings.executor == "ray" or threads == 1:
         return ""
     cores, kept = count_cores(), f"The {threads} threads that each training of this study began with are kept"
-    if threads > max(cores, settings.devices_per_trial):
+    if threads > max(cores, each):
         return f"{kept}, on {cores} cores: another number would change results in the last bits."
     workers = count_workers(settings, devices, threads)
     if settings.workers != "auto" and settings.executor == "local" and workers < settings.workers:

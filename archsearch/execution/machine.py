@@ -99,7 +99,8 @@ def count_workers(
     """Return the number of trainings at a time: as set, else what devices there are, on CPUs cores.
 
     On a CPU even a number that is set gives way to the cores where a training takes several threads: those
-    are kept for the whole study, and may come from a session with fewer workers or more cores.
+    are kept for the whole study, and may come from a session with fewer workers or more cores. So it does to
+    devices where a trial takes several: these are its own.
     Of a Ray cluster, which is asked only when it is needed: as many as this machine would take.
 
     Args:
@@ -111,15 +112,16 @@ def count_workers(
     if settings.executor == "inline":
         return 1
     each = settings.devices_per_trial
-    room = max(1, count_cores() // max(threads, each))
+    room = {"cpu": max(1, count_cores() // max(threads, each)), "cuda": len(devices.cuda) // each, "mps": 1}
     if settings.workers != "auto":
-        several = devices.kind == "cpu" and settings.executor == "local" and threads > 1
-        return min(settings.workers, room) if several else settings.workers
+        several = each > 1 or (devices.kind == "cpu" and threads > 1)
+        limited = several and settings.executor == "local"
+        return min(settings.workers, room[devices.kind]) if limited else settings.workers
     if settings.executor == "ray":
         return max(1, int(count_cores() / settings.trial_cpus))
     if settings.workers_per_device != "auto":
         per_device = settings.workers_per_device
-    return {"cpu": room, "cuda": len(devices.cuda) // each * per_device, "mps": 1}[devices.kind]
+    return room[devices.kind] * (per_device if devices.kind == "cuda" else 1)
 
 
 def count_threads(workers: int) -> int:

@@ -41,6 +41,20 @@ def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("devices", "workers"), [(Devices("cuda", ("0", "1", "2", "3", "4")), 2), (Devices("cpu"), 4)], ids=str
+)
+def test_workers_for_whom_there_are_no_devices_are_not_started(
+    eight_cores: None, devices: Devices, workers: int
+) -> None:
+    execution = ExecutionSettings(devices_per_trial=2, workers=7)
+    assert count_workers(execution, devices) == workers
+    assert deciding.explain_workers(execution, devices, 1) == (
+        f"Devices for {workers} of the 7 workers are there, at 2 a trial."
+    )
+    assert deciding.explain_workers(ExecutionSettings(devices_per_trial=2, workers=2), devices, 1) == ""
+
+
+@pytest.mark.parametrize(
     ("settings", "threads", "workers"),
     [
         ({"devices_per_trial": 2}, 2, 4),

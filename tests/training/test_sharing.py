@@ -148,6 +148,18 @@ def test_in_float32_it_is_the_same_up_to_rounding(compute, shared, tmp_path):
     check_alike(shared, job, tmp_path, rel=1e-3)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("norm", ["batch", "group"])
+def test_two_gpus_come_to_the_weights_of_one(norm, tmp_path):
+    job = small_job(architecture={"norm": norm}, training={"batch_size": 50, "augmentation": "crop_flip"})
+    training = TrainTogether(2)
+    try:
+        check_alike(training, replace(job, compute=Compute(device="cuda")), tmp_path, rel=1e-2)
+    finally:
+        training.close()
+
+
 def test_in_bfloat16_it_is_nearly_the_same(shared):
     job = replace(small_job(), compute=Compute(precision="bf16", channels_last=True))
     alone, together = run_job(job)[1], run(shared, job)[1]
