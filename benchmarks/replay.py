@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from archsearch.training import EpochReport, Job, Result
+from archsearch.training import EpochReport, Job, Outcome, Result
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,15 @@ class Course:
         epochs: Metrics of each epoch.
         end: Metrics at the end.
         epoch_s: Simulated seconds of one epoch.
+        outcome: How it ends.
+        reason: Why, where it is not complete.
     """
 
     epochs: Sequence[Mapping[str, float]]
     end: Mapping[str, float]
     epoch_s: float = 1.0
+    outcome: Outcome = "complete"
+    reason: str = ""
 
 
 class ReplayExecutor:
@@ -64,7 +68,7 @@ class ReplayExecutor:
         if at in self._stopped:
             return Result(*at, "stopped", "", epoch, {})
         if epoch == len(course.epochs):
-            return Result(*at, "complete", "", epoch, dict(course.end))
+            return Result(*at, course.outcome, course.reason, epoch, dict(course.end))
         last = epoch + 1 == len(course.epochs)
         self._schedule(self.now_s + (0.0 if last else course.epoch_s), job, course, epoch + 1)
         self.reports += 1
