@@ -6,10 +6,12 @@ import torch
 from archsearch.architecture import resolve_architecture
 from archsearch.data import load_dataset
 from archsearch.errors import ArchsearchError
+from archsearch.models import build_network
 from archsearch.study.settings import DataSettings, TrainingSettings
 from archsearch.training import compute
 from archsearch.training.compute import choose_compute, choose_pack
-from archsearch.training.measuring import Timing
+from archsearch.training.measuring import Timing, build_step, sample_batch
+from archsearch.training.step import TrainingStep
 from archsearch.training.values import Compute
 from tests.devices import needs_cuda
 
@@ -169,7 +171,7 @@ def choose_on_cuda(monkeypatch, milliseconds, *, failing=(), precision="auto", m
     def build_step(candidate, networks, training, batch):
         def step():
             if name_of(candidate) in failing:
-                raise ArchsearchError("steps not captured: it waits")
+                raise RuntimeError("out of memory")
 
         return step
 
@@ -178,6 +180,8 @@ def choose_on_cuda(monkeypatch, milliseconds, *, failing=(), precision="auto", m
         return f"{candidate.precision}{layout}{' captured' if candidate.captured else ''}"
 
     def timings(candidates, steps):
+        for step in steps:
+            step()
         return [Timing(candidate, milliseconds[name_of(candidate)] / 1000) for candidate in candidates]
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -222,7 +226,26 @@ def test_what_cannot_be_captured_stays_eager_and_says_why(monkeypatch):
     chosen = choose_on_cuda(monkeypatch, BOUND_BY_LAUNCHES, failing=captured)
 
     assert (chosen.precision, chosen.captured) == ("32", False)
-    assert chosen.reason.count("captured failed: steps not captured: it waits") == 3
+    assert chosen.reason.count("captured failed: out of memory") == 3
+
+
+def test_where_the_simplest_fails_nothing_is_chosen(monkeypatch):
+    chosen = choose_on_cuda(monkeypatch, BOUND_BY_LAUNCHES, failing=["32"])
+
+    assert (chosen.precision, chosen.captured) == ("32", False)
+    assert chosen.reason == "float32, as residual-8 w4 pad cannot be measured: out of memory"
+
+
+def test_a_step_that_falls_back_is_not_timed_as_captured(monkeypatch):
+    monkeypatch.setattr(TrainingStep, "note", "steps not captured: it waits")
+    architecture, dataset = resolve_architecture({"depth": 8, "width": 4}), load_dataset(DataSettings())
+    batch = sample_batch(architecture, TrainingSettings(batch_size=8), dataset, "cpu")
+    network = build_network(architecture, dataset.input_shape, dataset.num_classes)
+
+    step = build_step(Compute(), [network], TrainingSettings(), batch)
+
+    with pytest.raises(ArchsearchError, match="steps not captured: it waits"):
+        step()
 
 
 @pytest.mark.parametrize(("eager", "captured"), [(10, True), (4.1, False)])
