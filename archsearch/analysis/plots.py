@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
-from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,20 +21,25 @@ COLOURS = {
 }
 OTHER_COLOUR = "#000000"
 STYLES = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"))
+# More would overlap.
+_MOST_TICKS = 12
 _PANELS = {"train_error": "training error (evaluation mode)", "val_error": "validation error"}
 
 
-def plot_depth_curves(curves: Sequence[DepthCurve], title: str, path: Path) -> None:
-    """Draw training and validation error against depth, side by side on one scale, as a PNG.
+def draw_depth_curves(curves: Sequence[DepthCurve], title: str) -> Figure:
+    """Draw training and validation error against depth, side by side on one scale.
 
-    Points are means over seeds; bars reach one sample standard deviation to each side; small dots are seeds.
+    Points are means over seeds; bars and bands reach one sample standard deviation to each side; small dots
+    are seeds.
     """
     figure = Figure(figsize=(9, 4.4), layout="constrained")
     panels = figure.subplots(1, len(_PANELS), sharey=True)
     for axes, (measure, label) in zip(panels, _PANELS.items(), strict=True):
         for curve, style in zip(curves, cycle(STYLES), strict=False):
             _draw_curve(axes, curve, measure, style)
-        axes.set_xticks(sorted({point.depth for curve in curves for point in curve.points}))
+        depths = sorted({point.depth for curve in curves for point in curve.points})
+        if len(depths) <= _MOST_TICKS:
+            axes.set_xticks(depths)
         axes.set_xlabel("depth (weighted layers)")
         axes.set_title(label, fontsize=10)
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
@@ -47,8 +51,7 @@ def plot_depth_curves(curves: Sequence[DepthCurve], title: str, path: Path) -> N
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=11)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    return figure
 
 
 def _draw_curve(axes: Axes, curve: DepthCurve, measure: str, style: tuple[str, str]) -> None:
@@ -66,6 +69,17 @@ def _draw_curve(axes: Axes, curve: DepthCurve, measure: str, style: tuple[str, s
         capsize=3,
         label=curve.label,
     )
+    if curve.joined and len(points) > 1:
+        means = [point.mean(measure) for point in points]
+        spreads = [point.std(measure) or 0 for point in points]
+        axes.fill_between(
+            [point.depth for point in points],
+            [max(0.0, mean - spread) for mean, spread in zip(means, spreads, strict=True)],
+            [mean + spread for mean, spread in zip(means, spreads, strict=True)],
+            color=colour,
+            alpha=0.12,
+            linewidth=0,
+        )
     for point in points:
         if len(point.errors[measure]) > 1:
             seeds = point.errors[measure]

@@ -19,9 +19,10 @@ from archsearch.analysis import (
     read_curves,
     recommend,
 )
-from archsearch.analysis.plots import plot_depth_curves
+from archsearch.analysis.report_page import write_page
+from archsearch.analysis.report_plots import draw_pictures
 from archsearch.errors import RunFolderError
-from archsearch.journal import RunFolder
+from archsearch.journal import CONCLUSION_NAME, RunFolder, StudyHistory
 from archsearch.search.ranking import reported_trials
 
 
@@ -35,6 +36,7 @@ class Report:
         verdicts: One for each curve that is more than a baseline.
         comparisons: Of cells and of curves.
         recommendation: Which network to take; None where none ended well.
+        page: All of it, to be read in a browser.
         picture: Of the curves.
         table: Of the curves.
     """
@@ -44,8 +46,17 @@ class Report:
     verdicts: tuple[Verdict, ...]
     comparisons: tuple[CellComparison, ...]
     recommendation: Recommendation | None
+    page: Path
     picture: Path
     table: Path
+
+    @property
+    def conclusion(self) -> str:
+        """What it shows, as lines of Markdown."""
+        lines = [f"- **{v.curve}: {v.kind.replace('_', ' ')}.** {v.sentence}" for v in self.verdicts]
+        if self.recommendation:
+            lines.append(f"- {self.recommendation.sentence}")
+        return "\n".join(lines) + "\n"
 
     def to_mapping(self) -> dict[str, Any]:
         """The report as JSON's values."""
@@ -54,6 +65,7 @@ class Report:
             "verdicts": [verdict.to_mapping() for verdict in self.verdicts],
             "comparisons": [comparison.to_mapping() for comparison in self.comparisons],
             "recommendation": self.recommendation and self.recommendation.to_mapping(),
+            "page": str(self.page),
             "picture": str(self.picture),
             "table": str(self.table),
             "curves": [
@@ -64,17 +76,30 @@ class Report:
 
 
 def report_study(study: str, *, runs_folder: str | Path = "runs") -> Report:
-    """Draw the depth curves of a study and write their table, from its journal alone.
+    """Write the report of a study that was run, see `write_report`.
 
     Raises:
         RunFolderError: The study was not run, or none of its trials has ended.
     """
     folder = RunFolder.find(study, runs_folder)
     history = folder.history()
+    report = write_report(folder, history)
+    if report is None:
+        name = history.header["name"]
+        raise RunFolderError("must have a finished trial", path="STUDY", got=name, fix="Run it first.")
+    return report
+
+
+def write_report(folder: RunFolder, history: StudyHistory) -> Report | None:
+    """Say what a study shows, and write its page, pictures and table, from its journal alone.
+
+    Returns:
+        The report; None where no trial has ended, so that there is nothing to say.
+    """
     name = history.header["name"]
     curves = tuple(depth_curves(history.trials.values()))
     if not curves:
-        raise RunFolderError("must have a finished trial", path="STUDY", got=name, fix="Run it first.")
+        return None
     readings = read_curves(history)
     report = Report(
         study=name,
@@ -84,11 +109,24 @@ def report_study(study: str, *, runs_folder: str | Path = "runs") -> Report:
         recommendation=recommend(
             reported_trials(history.trials.values()), val_images=history.header.get("val_images")
         ),
+        page=folder.report / "report.html",
         picture=folder.report / "depth_curve.png",
         table=folder.report / "depth_curve.csv",
     )
-    data = f"{next(iter(history.trials.values())).data['name']}"
-    plot_depth_curves(curves, f"{name}: depth against error on {data}", report.picture)
+    folder.report.mkdir(parents=True, exist_ok=True)
+    pictures = draw_pictures(history, curves)
+    for picture in pictures:
+        picture.save(folder.report)
+    write_page(
+        report.page,
+        history,
+        curves=curves,
+        verdicts=report.verdicts,
+        comparisons=report.comparisons,
+        recommendation=report.recommendation,
+        pictures=pictures,
+    )
+    (folder.report / CONCLUSION_NAME).write_text(report.conclusion, encoding="utf-8")
     rows = [{"curve": curve.label, **row} for curve in curves for row in _rows(curve)]
     with report.table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(key for row in rows for key in row)))

@@ -91,6 +91,7 @@ def run_study(
     recall: Callable[[Sequence[Record]], None] = lambda _: None,
     listen: Callable[[Record], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
+    conclude: Callable[[RunFolder, StudyHistory], object] = lambda *_: None,
 ) -> Outcome:
     """Run a study to its end, or go on where it stopped.
 
@@ -100,6 +101,7 @@ def run_study(
         recall: Called once with the records that the journal holds before anything is trained.
         listen: Called with each journal record that is written from then on.
         say: Called with sentences for the person who waits.
+        conclude: Called once when nothing is left to train, and before MLflow is left: to write a report.
 
     Raises:
         StudyError: The study is not the one that was begun under its name, or not for this machine.
@@ -133,6 +135,7 @@ def run_study(
         reason = conductor.history.finished or ""
         if work_left or not reason:
             reason = _train(study, conductor, workplace, stack, work_left=work_left)
+        conclude(folder, conductor.history)
         mirrored = mirror.close() if mirror else None
         return Outcome(study, folder, conductor.history, reason, hide_passwords(uri), mirrored)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from archsearch.application.reporting import Report
 from archsearch.application.running import Outcome
 from archsearch.cli.printing import print_table
 from archsearch.journal import TrialHistory
@@ -22,13 +23,15 @@ _WORDS = {
 }
 
 
-def print_outcome(outcome: Outcome) -> None:
-    """Print the best trials, what became of all of them, where MLflow is, and what to do next."""
+def print_outcome(outcome: Outcome, report: Report | None) -> None:
+    """Print the best trials, what they show, what became of all, where MLflow is, and what to do next."""
     for title, trials in _titled(outcome):
         shown = trials[:_SHOWN_BEST]
         more = f" (the first {len(shown)} of {len(trials)})" if len(shown) < len(trials) else ""
         click.echo()
         print_table(*_table(shown, list(outcome.study.objectives)), title=title + more)
+    for verdict in report.verdicts if report else ():
+        click.echo(f"\n{verdict.sentence}")
     name = outcome.study.name
     runs = outcome.folder.path.parent
     option = "" if runs == Path("runs") else f" --runs-dir {shlex.quote(str(runs))}"
@@ -39,8 +42,9 @@ def print_outcome(outcome: Outcome) -> None:
         click.echo(f"MLflow:      {outcome.tracking_uri}   (look at it: archsearch ui {name}{option})")
     if outcome.mirrored and outcome.mirrored.error:
         click.echo(f"             {outcome.mirrored.error}")
+    if report:
+        click.echo(f"Report:      {report.page}   (in full: archsearch report {name}{option})")
     if outcome.best:
-        click.echo(f"Report:      archsearch report {name}{option}")
         click.echo(f"Export:      archsearch export {name} --output exported/{name}{option}")
 
 

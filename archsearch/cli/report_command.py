@@ -16,7 +16,7 @@ from archsearch.cli.options import json_option, runs_folder_option
 @runs_folder_option
 @json_option()
 def command(study: str, runs_folder: Path, as_json: bool) -> None:
-    """Say what a study's depth curves show; draw them (PNG), write their table (CSV), and print it."""
+    """Say what a study's depth curves show; write a page (HTML), pictures and a table."""
     from archsearch.application.reporting import report_study
     from archsearch.cli.printing import print_table
 
@@ -47,7 +47,7 @@ def command(study: str, runs_folder: Path, as_json: bool) -> None:
             click.echo(f"\n{indent(verdict.deciding_study.rstrip(), '    ')}")
     if report.recommendation:
         click.echo(f"\n{report.recommendation.sentence}")
-    click.echo(f"\nPicture: {report.picture}\nTable:   {report.table}")
+    click.echo(f"\nReport:  {report.page}\nPicture: {report.picture}\nTable:   {report.table}")
 
 
 def _error(errors: tuple[float, ...] | None) -> str:

@@ -17,7 +17,7 @@ from archsearch.study import load_study
 @runs_folder_option
 @json_option("End with one JSON object on standard output; progress goes to standard error.")
 def command(study: Path, runs_folder: Path, as_json: bool) -> None:
-    """Train what a study asks for, write the journal and MLflow, and show the best.
+    """Train what a study asks for, write the journal, MLflow and a report, and show the best.
 
     A study that was interrupted goes on where it stopped; one that is finished trains nothing.
     """
@@ -26,18 +26,21 @@ def command(study: Path, runs_folder: Path, as_json: bool) -> None:
     from archsearch.cli.progress import Progress
 
     with Progress(config, sys.stderr if as_json else sys.stdout) as progress:
+        from archsearch.application.reporting import Report, write_report
         from archsearch.application.running import run_study
 
+        reports: list[Report | None] = []
         outcome = run_study(
             config,
             runs_folder=runs_folder,
             recall=progress.recall,
             listen=progress.hear,
             say=progress.say,
+            conclude=lambda folder, history: reports.append(write_report(folder, history)),
         )
     if as_json:
         click.echo(json.dumps(outcome.to_mapping()))
         return
     from archsearch.cli.outcome_tables import print_outcome
 
-    print_outcome(outcome)
+    print_outcome(outcome, reports[0])

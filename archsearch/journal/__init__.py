@@ -1,6 +1,6 @@
 """The append-only record of a study, from which everything else can be rebuilt."""
 
-from archsearch.journal.folder import RunFolder
+from archsearch.journal.folder import CONCLUSION_NAME, RunFolder
 from archsearch.journal.history import ReplicateHistory, SessionHistory, StudyHistory, TrialHistory
 from archsearch.journal.locking import RunFolderLock
 from archsearch.journal.reading import JOURNAL_NAME, JournalReader, read_journal
@@ -9,6 +9,7 @@ from archsearch.journal.replaying import Replay, replay
 from archsearch.journal.writing import Journal
 
 __all__ = [
+    "CONCLUSION_NAME",
     "JOURNAL_NAME",
     "VERSION",
     "Journal",

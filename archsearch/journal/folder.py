@@ -11,6 +11,9 @@ from archsearch.journal.reading import JOURNAL_NAME, read_journal
 from archsearch.journal.replaying import replay
 from archsearch.study import load_study
 
+CONCLUSION_NAME = "conclusion.md"
+"""File of the report that says in a few lines of Markdown what a study shows."""
+
 _STUDY_FILES = (".yaml", ".yml")
 
 

@@ -23,9 +23,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from archsearch.errors import JournalError, RunFolderError, TrackingError
-from archsearch.journal import JOURNAL_NAME, JournalReader, RunFolderLock, read_journal
+from archsearch.journal import (
+    CONCLUSION_NAME,
+    JOURNAL_NAME,
+    JournalReader,
+    RunFolder,
+    RunFolderLock,
+    read_journal,
+)
 from archsearch.tracking.address import hide_passwords, resolve_uri
-from archsearch.tracking.deriving import Rows
+from archsearch.tracking.deriving import STUDY, Rows
 from archsearch.tracking.status import MirrorStatus
 from archsearch.tracking.store import Store
 
@@ -44,13 +51,17 @@ class Mirror:
 
     def __init__(self, run_folder: Path, uri: str) -> None:
         self._reader = JournalReader(run_folder / JOURNAL_NAME)
+        self._report = RunFolder(run_folder).report
         self._rows = Rows()
         self._uri = uri
         self._store: Store | None = None
         self.status = MirrorStatus()
 
     def catch_up(self, *, settle: bool = False) -> None:
-        """Write what the journal holds by now; `settle` closes runs that nobody works on any more.
+        """Write what the journal holds by now.
+
+        At the end, to `settle`, runs that nobody works on any more are closed, and the report goes to the
+        study's run.
 
         Raises:
             JournalError: The journal is damaged.
@@ -74,6 +85,9 @@ class Mirror:
             del self._rows.changed[key]
         if self.status.lag:
             self._store.tag(self._rows.experiment_tags())
+        conclusion = self._report / CONCLUSION_NAME
+        if settle and conclusion.is_file():
+            self._store.attach(STUDY, self._report, conclusion.read_text(encoding="utf-8"))
         self.status = replace(self.status, lag=0, runs=len(self._store))
 
 

@@ -36,6 +36,8 @@ LINE_TAG = "archsearch.journal_line"
 """Number of the last record that a run reflects: what tells a later mirror to leave the run alone."""
 
 _UID_TAG = "archsearch.study_uid"
+_REPORT_TAG = "archsearch.report_sha256"
+_NOTE_TAG = "mlflow.note.content"
 _METRICS_PER_BATCH = 900
 _TEXTS_PER_BATCH = 90
 _RUNS_PER_PAGE = 1000
@@ -97,6 +99,25 @@ class Store:
             known.status = row.status
         row.points.clear()
 
+    def attach(self, key: RunKey, folder: Path, conclusion: str) -> None:
+        """Bring the files of a folder into a run's artefacts, and a conclusion to the top of its description.
+
+        Files that stand there in the same state are left alone.
+        """
+        known = self._known[key]
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+        digest = hashlib.sha256(
+            b"".join(path.name.encode() + path.read_bytes() for path in files)
+        ).hexdigest()
+        if known.tags.get(_REPORT_TAG) != digest:
+            self._client.log_artifacts(known.run_id, str(folder), folder.name)
+            self._client.set_tag(known.run_id, _REPORT_TAG, digest)
+            known.tags[_REPORT_TAG] = digest
+        note = known.tags.get(_NOTE_TAG, "")
+        if not note.startswith(conclusion):
+            known.tags[_NOTE_TAG] = f"{conclusion}\n{note}"
+            self._client.set_tag(known.run_id, _NOTE_TAG, known.tags[_NOTE_TAG])
+
     def _create(self, row: Row) -> _Known:
         run = self._client.create_run(
             self.experiment_id, start_time=row.start_ms, tags=self._tags(row), run_name=row.name
@@ -114,7 +135,7 @@ class Store:
         params = [Param(name, value) for name, value in row.params.items() if name not in known.params]
         tags = {name: value for name, value in self._tags(row).items() if known.tags.get(name) != value}
         for stale in [name for name in known.tags if name.startswith("archsearch.") and name not in row.tags]:
-            if stale != LINE_TAG:
+            if stale not in (LINE_TAG, _REPORT_TAG):
                 self._client.delete_tag(known.run_id, stale)
                 del known.tags[stale]
         for metrics in _batched(points, _METRICS_PER_BATCH):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from archsearch.analysis import depth_curves
-from archsearch.analysis.plots import plot_depth_curves
+from archsearch.analysis.plots import draw_depth_curves
 from tests.analysis.trials import cell, trial
 
 
@@ -21,7 +20,7 @@ def errors(*values: float) -> dict[int, dict[str, float]]:
 
 
 @pytest.fixture
-def figure(tmp_path: Path) -> Figure:
+def figure() -> Figure:
     """The drawn figure of a plain and a residual curve, and a baseline."""
     trials = [
         trial(0, 20, errors(0.4, 0.6), cell=cell("plain", 20)),
@@ -29,16 +28,7 @@ def figure(tmp_path: Path) -> Figure:
         trial(2, 8, errors(0.2, 0.2), block="residual", cell=cell("residual", 8)),
         trial(3, 32, errors(0.25), block="residual", phase="include", name="resnet32"),
     ]
-    drawn: list[Figure] = []
-    save = Figure.savefig
-
-    def keep(self: Figure, *arguments: object, **options: object) -> None:
-        drawn.append(self)
-        save(self, *arguments, **options)
-
-    with mock.patch.object(Figure, "savefig", keep):
-        plot_depth_curves(depth_curves(trials), "a title", tmp_path / "report" / "curve.png")
-    return drawn[0]
+    return draw_depth_curves(depth_curves(trials), "a title")
 
 
 def lines(figure: Figure, panel: int) -> dict[str, tuple[list[float], list[float], str]]:
@@ -82,7 +72,8 @@ def test_curves_differ_in_marker_and_families_in_colour(figure: Figure) -> None:
 
 
 def test_the_file_is_a_picture_with_something_on_it(figure: Figure, tmp_path: Path) -> None:
-    with Image.open(tmp_path / "report" / "curve.png") as picture:
+    figure.savefig(tmp_path / "curve.png", dpi=150)
+    with Image.open(tmp_path / "curve.png") as picture:
         assert picture.format == "PNG"
         assert picture.width > 1000
         assert np.asarray(picture.convert("L")).std() > 5

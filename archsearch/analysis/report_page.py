@@ -1,0 +1,127 @@
+"""The report as one page of HTML that needs nothing but itself."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from archsearch.analysis.comparisons import CellComparison
+from archsearch.analysis.depth_curve import MEASURES, DepthCurve, DepthPoint
+from archsearch.analysis.recommendation import Recommendation
+from archsearch.analysis.report_plots import Picture
+from archsearch.analysis.verdict import Verdict
+from archsearch.analysis.wording import p_value
+from archsearch.journal import StudyHistory, TrialHistory
+from archsearch.study import label_values
+
+_TEMPLATE = "report.html.jinja"
+
+
+def write_page(
+    path: Path,
+    history: StudyHistory,
+    *,
+    curves: Sequence[DepthCurve],
+    verdicts: Sequence[Verdict],
+    comparisons: Sequence[CellComparison],
+    recommendation: Recommendation | None,
+    pictures: Sequence[Picture],
+) -> None:
+    """Write the page; the file is there in full or not at all."""
+    environment = Environment(
+        loader=PackageLoader("archsearch.analysis", "."), autoescape=True, undefined=StrictUndefined
+    )
+    header = history.header
+    text = environment.get_template(_TEMPLATE).render(
+        title=header["name"],
+        lead=_lead(history),
+        verdicts=verdicts,
+        recommendation=recommendation,
+        warnings=[(verdict.curve, text) for verdict in verdicts for text in verdict.warnings],
+        figures=[_to_mapping(picture) for picture in pictures],
+        cells=[_cell(curve, point) for curve in curves for point in curve.points],
+        comparisons=comparisons,
+        trials=[_trial(trial) for trial in sorted(history.trials.values(), key=_order)],
+        origin=_origin(history),
+        study_text=header.get("text", ""),
+        p=p_value,
+    )
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _lead(history: StudyHistory) -> str:
+    header, trials = history.header, list(history.trials.values())
+    data = trials[0].data["name"] if trials else ""
+    images = f"{header['train_images']:,} training images" if "train_images" in header else "its images"
+    state = history.finished or "not finished: what is shown here is what there is so far"
+    return f"{len(trials)} trials on {data} ({images}, {header.get('classes')} classes); {state}."
+
+
+def _to_mapping(picture: Picture) -> dict[str, str]:
+    buffer = io.StringIO()
+    # Texts stay texts, which are smaller and can be read aloud and searched.
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "archsearch"}):
+        picture.figure.savefig(buffer, format="svg", metadata={"Date": None})
+    svg = buffer.getvalue()
+    return {
+        "heading": picture.heading,
+        "caption": picture.caption,
+        "description": picture.description,
+        # without the XML declaration, which has no place within a page
+        "svg": svg[svg.index("<svg") :],
+    }
+
+
+def _cell(curve: DepthCurve, point: DepthPoint) -> dict[str, Any]:
+    errors = {
+        measure: _error(point.mean(measure), point.std(measure)) if measure in point.errors else ""
+        for measure in MEASURES
+    }
+    return {
+        "curve": curve.label,
+        "network": point.name,
+        "depth": point.depth,
+        "parameters": point.parameters,
+        "macs": point.macs,
+        "seeds": max(map(len, point.errors.values()), default=0),
+        **errors,
+    }
+
+
+def _error(mean: float, std: float | None) -> str:
+    return f"{mean:.2%}" if std is None else f"{mean:.2%} ± {std:.2%}"
+
+
+def _order(trial: TrialHistory) -> tuple[float, int]:
+    return (trial.metrics.get("val_error", 2.0), trial.number)
+
+
+def _trial(trial: TrialHistory) -> dict[str, Any]:
+    shown = {name: trial.metrics.get(name) for name in ("val_error", "train_error")}
+    return {
+        "number": trial.number,
+        "name": trial.name,
+        "phase": trial.phase,
+        "settings": label_values({**trial.cell, **trial.values}),
+        "outcome": f"{trial.outcome or 'under way'}{f': {trial.reason}' if trial.reason else ''}",
+        **{name: "" if value is None else f"{value:.2%}" for name, value in shown.items()},
+    }
+
+
+def _origin(history: StudyHistory) -> Mapping[str, str]:
+    header, compute = history.header, history.compute or {}
+    versions = ", ".join(f"{name} {version}" for name, version in header.get("versions", {}).items())
+    return {
+        "study": f"{header['name']}, {header['uid']}",
+        "archsearch": str(header.get("archsearch", "")),
+        "data": str(header.get("data_fingerprint", "")),
+        "versions": versions,
+        "arithmetic": f"{compute.get('device', '')}: {compute.get('reason', '')}",
+    }

@@ -1,0 +1,255 @@
+"""The pictures of a report; readable in black and white by marker and line style."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
+
+from archsearch.analysis.depth_curve import DepthCurve, DepthPoint
+from archsearch.analysis.plots import COLOURS, OTHER_COLOUR, STYLES, draw_depth_curves
+from archsearch.journal import ReplicateHistory, StudyHistory, TrialHistory
+from archsearch.statistics.fronts import pareto_indices
+
+# More lines than these cannot be told apart; the first and the last are kept.
+_MOST_LINES = 6
+_FAINTEST, _DARKEST = 0.35, 1.0
+_MOST_TICKS = 9
+
+_COSTS = {"parameters": "parameters", "macs": "multiply-accumulates an image"}
+_SIGNALS = {
+    "gradient_norm": "gradient by the layer's response (L2 norm)",
+    "response_std": "standard deviation of the layer's response",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the report.
+
+    Attributes:
+        name: Of its file, without the ending.
+        heading: Above it.
+        caption: Below it: how to read it.
+        description: What it shows, for those who do not see it.
+        figure: The figure.
+    """
+
+    name: str
+    heading: str
+    caption: str
+    description: str
+    figure: Figure
+
+    def save(self, folder: Path) -> Path:
+        """Save it as a PNG."""
+        path = folder / f"{self.name}.png"
+        self.figure.savefig(path, dpi=150)
+        return path
+
+
+def draw_pictures(history: StudyHistory, curves: Sequence[DepthCurve]) -> list[Picture]:
+    """Draw all that a study's results suffice for."""
+    name = history.header["name"]
+    data = next(iter(history.trials.values())).data["name"]
+    drawn = [
+        (
+            "depth_curve",
+            "Depth against error",
+            "Points are means over seeds, bars and bands one sample standard deviation to each side, small "
+            "dots the seeds. Training error that rises with depth is degradation; validation error that "
+            "rises alone is overfitting.",
+            draw_depth_curves(curves, f"{name}: depth against error on {data}"),
+        ),
+        (
+            "costs",
+            "Error against cost",
+            "The line is the Pareto front: no network has both a smaller error and a smaller cost. Numbers "
+            "are depths.",
+            draw_costs(curves),
+        ),
+        (
+            "learning_curves",
+            "Learning curves",
+            "Means over seeds; the darker, the deeper.",
+            draw_learning(curves, history.trials),
+        ),
+        (
+            "profiles",
+            "Gradients and responses along the depth",
+            "Where gradients fall by orders of magnitude towards the input, the first layers learn nothing; "
+            "where responses fall towards the output, nothing arrives there. The darker, the deeper.",
+            draw_profiles(curves, history.trials),
+        ),
+    ]
+    described = _describe(curves)
+    return [
+        Picture(name, heading, caption, f"{heading}. {described}", figure)
+        for name, heading, caption, figure in drawn
+        if figure is not None
+    ]
+
+
+def _describe(curves: Sequence[DepthCurve]) -> str:
+    """Say the curves in words: the figures in full are in the table."""
+    parts = []
+    for curve in curves:
+        shown = [point for point in curve.points if "val_error" in point.errors]
+        values = ", ".join(f"depth {p.depth}: {p.mean('val_error'):.1%}" for p in _thin(shown))
+        parts.append(f"{curve.label}, validation error by depth: {values}.")
+    return " ".join(parts)
+
+
+def draw_costs(curves: Sequence[DepthCurve]) -> Figure | None:
+    """Draw validation error against parameters and MACs, each with its Pareto front; None without points."""
+    points = [(curve, point) for curve in curves for point in curve.points if "val_error" in point.errors]
+    if not points:
+        return None
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    panels = figure.subplots(1, len(_COSTS), sharey=True)
+    for axes, (cost, label) in zip(panels, _COSTS.items(), strict=True):
+        for curve, style in zip(curves, cycle(STYLES), strict=False):
+            shown = [point for point in curve.points if "val_error" in point.errors]
+            axes.plot(
+                [getattr(point, cost) for point in shown],
+                [point.mean("val_error") for point in shown],
+                color=_colour(curve),
+                marker=style[0],
+                linestyle="none",
+                markersize=5,
+                label=curve.label,
+            )
+        front = pareto_indices([(point.mean("val_error"), getattr(point, cost)) for _, point in points])
+        best = sorted(
+            (getattr(points[i][1], cost), points[i][1].mean("val_error"), points[i][1].depth) for i in front
+        )
+        axes.step(
+            [x for x, _, _ in best], [y for _, y, _ in best], where="post", color="black", linewidth=0.8
+        )
+        for x, y, depth in best:
+            axes.annotate(str(depth), (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=_MOST_TICKS))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel(label)
+        _tidy(axes)
+    panels[0].set_ylabel("validation error")
+    panels[0].yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    _add_legend(figure, panels[0])
+    return figure
+
+
+def draw_learning(curves: Sequence[DepthCurve], trials: Mapping[int, TrialHistory]) -> Figure | None:
+    """Draw training loss and validation error by epoch, a line for each network, the darker the deeper."""
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    loss, error = figure.subplots(1, 2)
+    drawn = False
+    for curve, point, look in _lines(curves):
+        replicates = trials[point.trial].replicates.values()
+        for axes, measure in ((loss, "train_loss"), (error, "val_error")):
+            values = _mean_by_epoch(list(replicates), measure)
+            axes.plot(range(1, len(values) + 1), values, **look, label=f"{curve.label} depth={point.depth}")
+            drawn = drawn or bool(values)
+    loss.set_yscale("log")
+    loss.set_ylabel("training loss")
+    error.set_ylabel("validation error")
+    error.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    for axes in (loss, error):
+        axes.set_xlabel("epoch")
+        _tidy(axes)
+    _add_legend(figure, loss)
+    return figure if drawn else None
+
+
+def draw_profiles(curves: Sequence[DepthCurve], trials: Mapping[int, TrialHistory]) -> Figure | None:
+    """Draw gradients and responses along the depth, as initialised and later; None where none were seen."""
+    figure = Figure(figsize=(9, 7), layout="constrained")
+    grid = figure.subplots(len(_SIGNALS), 2, sharex=True, sharey="row")
+    drawn = False
+    for curve, point, look in _lines(curves):
+        replicates = list(trials[point.trial].replicates.values())
+        for row, signal in zip(grid, _SIGNALS, strict=True):
+            for axes, last in zip(row, (False, True), strict=True):
+                values = _mean_profile(replicates, signal, last=last)
+                places = [(i + 0.5) / len(values) for i in range(len(values))]
+                axes.plot(places, values, **look, label=f"{curve.label} depth={point.depth}")
+                drawn = drawn or bool(values)
+    for row, label in zip(grid, _SIGNALS.values(), strict=True):
+        row[0].set_ylabel(label, fontsize=9)
+        for axes in row:
+            axes.set_yscale("log")
+            _tidy(axes)
+    grid[0][0].set_title("as initialised", fontsize=10)
+    grid[0][1].set_title("at the last watched epoch", fontsize=10)
+    for axes in grid[-1]:
+        axes.set_xlabel("place in the network, from input to output")
+        axes.set_xlim(0, 1)
+        axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
+    _add_legend(figure, grid[0][0])
+    return figure if drawn else None
+
+
+def _lines(curves: Sequence[DepthCurve]) -> Iterator[tuple[DepthCurve, DepthPoint, dict[str, Any]]]:
+    """The networks that are drawn as lines, of each curve its depths, each with its look."""
+    for curve, style in zip(curves, cycle(STYLES), strict=False):
+        one_a_depth = list({point.depth: point for point in reversed(curve.points)}.values())[::-1]
+        shown = _thin(one_a_depth)
+        for index, point in enumerate(shown):
+            alpha = _FAINTEST + (_DARKEST - _FAINTEST) * (index + 1) / len(shown)
+            yield (
+                curve,
+                point,
+                {"color": _colour(curve), "linestyle": style[1], "alpha": alpha, "linewidth": 1.3},
+            )
+
+
+def _thin(points: Sequence[DepthPoint]) -> list[DepthPoint]:
+    if len(points) <= _MOST_LINES:
+        return list(points)
+    places = {round(i * (len(points) - 1) / (_MOST_LINES - 1)) for i in range(_MOST_LINES)}
+    return [points[place] for place in sorted(places)]
+
+
+def _mean_by_epoch(replicates: Sequence[ReplicateHistory], measure: str) -> list[float]:
+    """Mean over the seeds, as far as any of them came."""
+    longest = max((len(replicate.epochs) for replicate in replicates), default=0)
+    means = []
+    for epoch in range(longest):
+        values = [r.epochs[epoch].get(measure, math.nan) for r in replicates if epoch < len(r.epochs)]
+        means.append(fmean(values))
+    return means
+
+
+def _mean_profile(replicates: Sequence[ReplicateHistory], signal: str, *, last: bool) -> list[float]:
+    found = []
+    for replicate in replicates:
+        epochs = [epoch for epoch in replicate.profiles if (epoch > 0 if last else epoch == 0)]
+        if epochs:
+            found.append(replicate.profiles[max(epochs)].get(signal, ()))
+    columns = list(zip(*found, strict=False))
+    # what is 0 has no place on a logarithmic scale
+    return [fmean(column) or math.nan for column in columns]
+
+
+def _colour(curve: DepthCurve) -> str:
+    return COLOURS.get(curve.family, OTHER_COLOUR)
+
+
+def _tidy(axes: Axes) -> None:
+    axes.grid(visible=True, alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _add_legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    columns = 4 if len(labels) > 6 else 3
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
