@@ -37,7 +37,7 @@ def trial(
         values={},
         architecture={"block": block, "depth": depth},
         architecture_id=f"v1:{number}",
-        training={},
+        training={"epochs": 10},
         data={"name": "digits"},
         requested_depth=None,
         dropped=(),

@@ -1,0 +1,124 @@
+"""The page stands alone, says everything in words, and stays light."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from archsearch.analysis import compare_curves, depth_curves, judge, read_curves, recommend
+from archsearch.analysis.report_page import write_page
+from archsearch.analysis.report_plots import draw_pictures
+from archsearch.journal import StudyHistory, TrialHistory
+from archsearch.search.ranking import reported_trials
+from tests.analysis.trials import cell, trial
+
+HEADER = {
+    "name": "deep & wide",
+    "uid": "0123",
+    "text": "name: <deep>\n",
+    "classes": 10,
+    "train_images": 1000,
+    "data_fingerprint": "f00d",
+    "versions": {"torch": "2.13.0"},
+}
+
+
+def errors(*values: float) -> dict[int, dict[str, float]]:
+    return {seed: {"train_error": value, "val_error": value + 0.1} for seed, value in enumerate(values)}
+
+
+def sweep(depths: list[int]) -> list[TrialHistory]:
+    return [
+        trial(number, depth, errors(0.001 * depth, 0.0012 * depth, 0.0011 * depth), cell=cell("plain", depth))
+        for number, depth in enumerate(depths)
+    ]
+
+
+def write(trials: list[TrialHistory], path: Path) -> str:
+    history = StudyHistory(header=HEADER, trials={t.number: t for t in trials}, finished="all has ended")
+    curves, readings = depth_curves(trials), read_curves(history)
+    write_page(
+        path,
+        history,
+        curves=curves,
+        verdicts=[judge(reading.results) for reading in readings],
+        comparisons=compare_curves(readings),
+        recommendation=recommend(reported_trials(trials)),
+        pictures=draw_pictures(history, curves),
+    )
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write(sweep([8, 20, 56, 110]), tmp_path_factory.mktemp("page") / "report.html")
+
+
+class Elements(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_nothing_is_loaded_from_elsewhere(page: str) -> None:
+    loading = {"script", "link", "img", "iframe", "object", "image"}
+    elements = Elements(page).found
+
+    assert not [tag for tag, _ in elements if tag in loading]
+    links = [value for _, given in elements for name, value in given.items() if "href" in name and value]
+    assert all(link.startswith("#") for link in links)
+    assert "url(http" not in page
+
+
+def test_it_opens_with_the_conclusion(page: str) -> None:
+    text = re.sub(r"<[^>]+>", "", page[page.index("<main>") :])
+
+    assert text.split()[0] == "block=plain:"
+    assert text.index("degrades") < text.index("Recommendation.") < text.index("Depth against error")
+
+
+def test_pictures_can_be_read_aloud(page: str) -> None:
+    figures = [given for tag, given in Elements(page).found if tag == "figure"]
+
+    assert len(figures) == 2
+    assert all(given["role"] == "img" for given in figures)
+    assert all("depth 8: 10.9%" in str(given["aria-label"]) for given in figures)
+    assert page.count("<svg") == len(figures)
+    assert "depth (weighted layers)</text>" in page
+
+
+def test_what_a_study_is_called_is_no_markup(page: str) -> None:
+    assert "<title>deep &amp; wide: report</title>" in page
+    assert "name: &lt;deep&gt;" in page
+
+
+def test_it_says_how_it_can_be_made_again(page: str) -> None:
+    origin = page[page.index("To make it again") :]
+
+    assert "archsearch run study.yaml" in origin
+    assert "f00d" in origin
+    assert "torch 2.13.0" in origin
+
+
+def test_the_same_results_give_the_same_page(tmp_path: Path, page: str) -> None:
+    assert write(sweep([8, 20, 56, 110]), tmp_path / "report.html") == page
+
+
+@pytest.mark.slow
+def test_five_hundred_trials_stay_light(tmp_path: Path) -> None:
+    searched = [
+        trial(number, 8 + 6 * (number % 30), errors(0.3 / (1 + number % 30)), phase="search")
+        for number in range(500)
+    ]
+
+    text = write(searched, tmp_path / "report.html")
+
+    assert len(text.encode()) < 8 * 2**20
+    assert text.count('<tr><td class="number">') == 500
