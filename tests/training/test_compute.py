@@ -10,6 +10,7 @@ from archsearch.models import build_network
 from archsearch.study.settings import DataSettings, TrainingSettings
 from archsearch.training import compute
 from archsearch.training.compute import choose_compute, choose_pack
+from archsearch.training.evaluation import settle_arithmetic
 from archsearch.training.measuring import Timing, build_step, sample_batch
 from archsearch.training.step import TrainingStep
 from archsearch.training.values import Compute
@@ -268,6 +269,17 @@ def test_several_devices_that_train_together_are_not_captured(monkeypatch):
 def test_a_journal_of_before_there_were_captured_steps_trains_eagerly():
     fields = {"precision": "bf16", "channels_last": True, "threads": 1, "device": "cuda", "reason": ""}
     assert (Compute(**fields).captured, Compute(**fields).workers_per_device) == (False, 1)
+
+
+def test_float32_is_float32_on_cuda():
+    # as torch begins
+    torch.backends.cudnn.conv.fp32_precision = "tf32"
+
+    settle_arithmetic("cuda")
+
+    assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert not torch.backends.cudnn.benchmark
 
 
 @needs_cuda
