@@ -17,12 +17,12 @@ import numpy as np
 from archsearch.analysis import CellResults, CurveResults
 from archsearch.analysis.verdict_rule import Kind, decide
 
-Noise = Literal["even", "growing", "shrinking", "heavy", "skewed", "counted"]
+Noise = Literal["even", "growing", "shrinking", "heavy", "skewed", "skewed shallow", "counted"]
 """How seeds differ.
 
 Normal with one spread; normal, the spread growing or shrinking tenfold with depth; t with three degrees of
-freedom; skewed to the right with a growing spread (beta); beta with the spread that a share has, which grows
-as the square root of the error.
+freedom; skewed to the right (beta) with a growing spread, or with a shrinking one; beta with the spread that
+a share has, which grows as the square root of the error.
 """
 
 NOISES: tuple[Noise, ...] = ("even", "growing", "heavy", "skewed", "counted")
@@ -184,6 +184,8 @@ def _noise(
     mean = np.clip(np.asarray(errors)[:, None], 1e-3, 1 - 1e-3)
     if measurement.noise == "skewed":
         deviation = growing
+    elif measurement.noise == "skewed shallow":
+        deviation = growing[::-1]
     else:
         largest = max(errors)
         deviation = spread * np.sqrt(mean * (1 - mean) / (largest * (1 - largest)))

@@ -26,8 +26,8 @@ class CellResults:
         diverged: Seeds whose training ended in what is not a number.
         failed: Seeds that failed for another reason: they say nothing about depth.
         missing: Seeds that have not ended yet.
-        initial_gradient_ratios: Gradient norm of the first stage divided by that of the last, before the
-            first step; one a seed, empty where it was not recorded.
+        initial_gradient_ratios: Gradient norm of the first quarter of the layers divided by that of the
+            last, before the first step; one a seed, empty where it was not recorded.
         gradient_ratios: The same over the training (geometric mean of its epochs).
     """
 

@@ -1,4 +1,4 @@
-"""Whether gradients vanish or explode on their way to the first stage."""
+"""Whether gradients vanish or explode on their way to the first layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from archsearch.statistics.contrasts import Contrast
 from archsearch.statistics.samples import Sample
 
 IMBALANCE = 1e3
-"""Gradients of the first stage smaller or larger than those of the last by this factor explain a failure.
+"""Gradients of the first layers smaller or larger than those of the last by this factor explain a failure.
 
 Networks that train well stay within some tens: a factor of a thousand means that one end of the network
 stands still while the other learns, whatever the learning rate.
@@ -26,7 +26,7 @@ _SMALLEST, _LARGEST = 1e-38, 1e38
 
 @dataclass(frozen=True)
 class GradientEvidence:
-    """Gradient norm of the first stage divided by that of the last, at one depth.
+    """Gradient norm of the first layers divided by that of the last ones, at one depth.
 
     Attributes:
         depth: Where.

@@ -4,7 +4,8 @@ Each claim is tested against its own null hypothesis at the curve's level, over 
 
 - a rise of the training error (degradation): a family of slopes, see `statistics.trends.examine_order`;
 - overfitting: the same of the validation error, and a bound on the training error over the same depths;
-- healthy: a fall of the training or of the validation error, and nothing that looks like a rise;
+- healthy: a fall of the training or of the validation error, with the deepest networks no worse than the
+  shallowest, and nothing that looks like a rise;
 - saturated: training errors equivalent between any two depths.
 
 Besides being significant, a change must be as large as the smallest difference that matters (see
@@ -19,6 +20,7 @@ from typing import Literal
 from archsearch.analysis.curve_results import CellResults, CurveResults
 from archsearch.analysis.curve_tests import CurveTests, Measure, testable, widest
 from archsearch.analysis.gradient_evidence import GradientEvidence, gradient_evidence
+from archsearch.statistics.contrasts import difference
 from archsearch.statistics.trends import Trend
 
 Kind = Literal[
@@ -140,7 +142,7 @@ def _decide_rest(tests: CurveTests) -> Decision:
     suspects = {measure: _suspect(tests, measure) for measure in _MEASURES}
     for measure in _MEASURES:
         fall = tests.changes(measure, "fall", level=curve.level * _FALL)
-        if fall and not any(suspects.values()):
+        if fall and not any(suspects.values()) and _ends_well(tests, measure):
             return Decision("healthy", tests, measure, fall)
     if tests.equivalence <= curve.level and not _suspect(tests, "val_error", times=_CLEARLY):
         return Decision("saturated", tests, "train_error")
@@ -148,6 +150,13 @@ def _decide_rest(tests: CurveTests) -> Decision:
         if suspect:
             return Decision("undecided", tests, measure, suspect, reason=measure)
     return Decision("undecided", tests, reason="noise")
+
+
+def _ends_well(tests: CurveTests, measure: Measure) -> bool:
+    """Whether the deepest networks are shown to be no worse than the shallowest; others may be better."""
+    curve = tests.curve
+    samples = tests.train if measure == "train_error" else tests.val
+    return difference(samples[0], samples[-1]).upper(1 - curve.level) < curve.smallest_difference
 
 
 def _suspect(tests: CurveTests, measure: Measure, *, times: float = 1.0) -> Trend | None:

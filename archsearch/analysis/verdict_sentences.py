@@ -84,8 +84,8 @@ def _gradients(_curve: CurveResults, decision: Decision) -> str:
     else:
         said += "No depth learns"
     return (
-        f"{said}, and at depth {found.depth} the gradient of the first stage is {ratio:.1e} times that of "
-        "the last."
+        f"{said}, and at depth {found.depth} gradients in the first layers are {ratio:.1e} times those "
+        "in the last."
     )
 
 

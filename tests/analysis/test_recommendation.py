@@ -35,8 +35,8 @@ def test_the_shallowest_within_one_standard_error_of_the_best_is_taken() -> None
     assert (found.chosen.test_error, found.chosen.train_time_s) == (pytest.approx(0.055), pytest.approx(4.0))
     assert found.sentence == (
         "Take plain-20 (trial 1): validation error 4.5 % over 3 seeds, within one standard error (0.58 %) of "
-        "the lowest, 4.0 % of plain-56, and no deeper one is needed for that. It costs 20,000 parameters, 200 "
-        "multiply-accumulates an image, 4 s of training."
+        "the lowest, 4.0 % of plain-56, and no deeper one is needed for that. It costs 20,000 parameters, "
+        "200 multiply-accumulates an image, 4 s of training."
     )
     assert found.front == (0, 1, 2, 3)
 

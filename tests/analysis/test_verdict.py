@@ -75,7 +75,7 @@ def test_vanishing_and_exploding_gradients_explain_a_degradation() -> None:
 
     verdict = judge(with_gradients(plain, VANISHING))
     assert verdict.kind == "vanishing_gradients"
-    assert "at depth 56 the gradient of the first stage is 9.9e-13 times that of the last" in verdict.sentence
+    assert "at depth 56 gradients in the first layers are 9.9e-13 times those in the last" in verdict.sentence
     assert judge(with_gradients(plain, exploding)).kind == "exploding_gradients"
 
 
