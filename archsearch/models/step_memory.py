@@ -49,12 +49,14 @@ class PartMemory:
             counts for the earlier one.
         passing_bytes: What it takes besides, while its backward pass runs: gradients of its tensors, and what
             it keeps when it is computed again.
+        largest_bytes: Of its largest tensor.
     """
 
     parameter_bytes: int
     buffer_bytes: int
     kept_bytes: int
     passing_bytes: int
+    largest_bytes: int
 
 
 def trace_step(
@@ -128,7 +130,9 @@ def _trace_step(
                 kept += trace.output_bytes - (trace.input_bytes if grows else 0)
             elif traces[index + 1].saves_input or (trace.saves_output and not again[index]):
                 kept += trace.output_bytes
-        memories.append(PartMemory(trace.parameter_bytes, trace.buffer_bytes, kept, passing))
+        memories.append(
+            PartMemory(trace.parameter_bytes, trace.buffer_bytes, kept, passing, trace.largest_bytes)
+        )
     return tuple(memories)
 
 
