@@ -47,8 +47,8 @@ class ToCome:
         self._open: dict[int, TrialHistory] = {}
         self._searched: dict[str, _Searched] = {}
         self._grid_sizes: dict[int, int] = {}
-        self._asked_epochs = 0.0
-        self._trained_epochs = 0.0
+        self._asked_macs = 0.0
+        self._trained_macs = 0.0
 
     def note(self, trial: TrialHistory) -> None:
         """Take a trial into account that was made, trained, or has come to its end."""
@@ -60,11 +60,12 @@ class ToCome:
             del self._open[trial.number]
 
     def end(self, record: Record, trial: TrialHistory) -> None:
-        """Take a ``replicate`` record into account: how many of its epochs a search's trial was trained."""
+        """Take a ``replicate`` record into account: how much of the work of a search was done."""
         if trial.phase == "search" and record.fields["outcome"] not in UNDER_WAY:
-            self._asked_epochs += trial.training["epochs"]
+            work = self._workload.of_trial(trial)
             repeated = record.fields.get("repeated_of") is not None
-            self._trained_epochs += 0 if repeated else record.fields["epochs"]
+            self._asked_macs += work.macs * work.epochs
+            self._trained_macs += 0.0 if repeated else work.macs * record.fields["epochs"]
 
     def look_ahead(self) -> None:
         """Count some of the networks that are still to come, which takes two seconds at most."""
@@ -143,9 +144,11 @@ class ToCome:
         )
 
     def _trained_frac(self, work: Work) -> float:
-        """Share of its epochs that a trial of a search is trained: less than 1 by pruning and repetitions."""
-        asked = self._asked_epochs + work.epochs
-        return (self._trained_epochs + work.epochs) / asked if asked else 1.0
+        """Share of a search's work that is done: less than 1 by pruning and repetitions."""
+        # by work, not by epochs: pruning may well spare the dear networks, or the cheap ones
+        expected = work.macs * work.epochs
+        asked = self._asked_macs + expected
+        return (self._trained_macs + expected) / asked if asked else 1.0
 
     def _add_searched(self, trial: TrialHistory) -> None:
         sums = self._searched.setdefault(label_values(trial.cell), _Searched())

@@ -50,12 +50,14 @@ class TimedExecutor:
         first_s: float = 0.0,
         start_s: float = 0.0,
         start: float = START,
+        liked: Callable[[Job], float] = lambda job: job.training.learning_rate,
     ) -> None:
         self.slots = slots
         self.now_s = start
         self._epoch_s = epoch_s
         self._first_s = first_s
         self._start_s = start_s
+        self._liked = liked
         self._begun = 0
         self._order = itertools.count()
         self._due: list[tuple[float, int, EpochReport | Result]] = []
@@ -68,7 +70,7 @@ class TimedExecutor:
         for epoch in range(jobs[0].training.epochs):
             due += self._epoch_s(jobs)
             for job in jobs:
-                accuracy = 0.5 + epoch / 100 + job.architecture.width / 1000 + job.seed / 1e4
+                accuracy = 0.5 + epoch / 100 + self._liked(job) / 100 - job.seed / 1e4
                 metrics = {"val_accuracy": accuracy, "val_error": 1 - accuracy}
                 self._schedule(due, EpochReport(job.trial, job.seed, epoch, metrics))
         for job in jobs:

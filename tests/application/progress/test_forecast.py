@@ -67,7 +67,9 @@ def test_from_the_second_trial_on_the_end_of_a_sweep_is_foreseen(
 
     watched = watch(SWEEP.format(seeds=seeds), tmp_path, executor, pack=pack)
 
-    assert max(missed(watched, after=2)) < 0.05
+    # What a training takes beside its epochs is known when one ended that found its worker up.
+    assert max(missed(watched, after=2)) < 0.1
+    assert max(missed(watched, after=5)) < 0.02
 
 
 def test_knowing_the_depths_beats_counting_the_trials(tmp_path: Path) -> None:
@@ -96,11 +98,30 @@ def test_the_end_of_a_search_is_foreseen_from_what_it_samples(epoch_s: EpochSeco
     assert all(snapshot.forecast.trials == 25 for _, _, snapshot in watched.at_ends())
 
 
-@pytest.mark.parametrize("pack", [1, 2, 3])
-def test_what_was_measured_alone_tells_how_long_packs_will_take(pack: int, tmp_path: Path) -> None:
-    watched = watch(SEARCH, tmp_path, TimedExecutor(1, by_calls), pack=pack)
+def test_a_search_that_comes_to_like_cheap_networks_is_expected_to_go_on_so(tmp_path: Path) -> None:
+    text = """
+name: liked
+data: digits
+search: {depth: [8, 110], training.learning_rate: {low: 0.01, high: 0.5}}
+trials: 40
+sampler: {name: tpe, n_startup_trials: 4}
+training: {epochs: 5, batch_size: 64}
+"""
+    liked = TimedExecutor(1, liked=lambda job: -job.architecture.depth / 10)
 
-    time, left, snapshot = watched.at_ends()[-2]
+    watched = watch(text, tmp_path, liked)
+
+    # Of a shallow network for each deep one it would take more than twice as long.
+    assert statistics.fmean(missed(watched, after=12)) < 0.2
+
+
+@pytest.mark.parametrize(("slots", "pack"), [(1, 1), (1, 2), (1, 3), (2, 3)])
+def test_what_was_measured_alone_tells_how_long_packs_will_take(
+    slots: int, pack: int, tmp_path: Path
+) -> None:
+    watched = watch(SEARCH, tmp_path, TimedExecutor(slots, by_calls), pack=pack)
+
+    _, left, snapshot = watched.at_ends()[-2]
 
     # Before the confirmation, whose three seeds are trained together where they may be.
     assert snapshot.best is not None
@@ -109,13 +130,21 @@ def test_what_was_measured_alone_tells_how_long_packs_will_take(pack: int, tmp_p
 
 
 def test_pruning_shortens_what_is_foreseen(tmp_path: Path) -> None:
-    text = SEARCH + "pruner: {name: percentile, percentile: 0.0, n_startup_trials: 1}\n"
+    text = """
+name: pruned
+data: digits
+search: {training.learning_rate: {low: 0.01, high: 0.5}}
+trials: 40
+sampler: random
+pruner: {name: median, n_startup_trials: 1}
+training: {epochs: 10, batch_size: 64}
+"""
 
     watched = watch(text, tmp_path, TimedExecutor(1))
 
-    pruned = [snapshot.outcomes["pruned"] for _, _, snapshot in watched.at_ends()]
-    assert pruned[-1] > 5
-    assert statistics.fmean(missed(watched, after=12)) < 0.15
+    assert watched.seen[-1].snapshot.outcomes["pruned"] > 10
+    # Were no trial pruned, it would take nearly twice as long.
+    assert max(missed(watched, after=12)) < 0.25
 
 
 def test_the_share_that_is_done_grows_from_nothing_to_all(tmp_path: Path) -> None:
@@ -187,6 +216,6 @@ def test_replicates_packed_into_one_network_make_one_row(tmp_path: Path) -> None
 
     assert {row.seeds for row in rows} == {(0, 1, 2)}
     assert {row.epochs for row in rows} == {10}
-    # Of width 8, after five epochs of all seeds, or of the first only.
-    assert all(0.5 + 0.03 + 0.008 < row.accuracy < 0.5 + 0.04 + 0.009 for row in rows)
+    # After five epochs of all seeds, or of the first only.
+    assert all(0.5 + 0.03 < row.accuracy < 0.5 + 0.042 for row in rows)
     assert all(len(seen.snapshot.rows) <= 2 for seen in watched.seen)
