@@ -34,12 +34,18 @@ def say_what_would_decide(decision: Decision) -> str:
         return "Train every depth under at least 3 seeds."
     if decision.reason == "nothing learned":
         return "Include shallower networks, or train longer or at another learning rate."
+    assert decision.tests is not None
+    broken = [cell.depth for cell in decision.tests.cells if cell.diverged]
+    if broken:
+        return (
+            f"Make training stable at depth {listed(broken)}, by a lower learning rate or "
+            "training.gradient_clip: what is not a number cannot be averaged."
+        )
     if decision.reason == "val_error":
         return (
             "More seeds, and above all more validation images (data.val_frac), would tell a rise of the "
             "validation error from chance."
         )
-    assert decision.tests is not None
     shortage = find_shortage(decision.tests)
     if shortage is None or shortage.needed is None:
         return (

@@ -123,6 +123,7 @@ def test_a_few_that_diverged_count_as_a_guess_and_keep_a_curve_from_looking_well
         "At depth 56, 1 of 3 trainings ended in what is not a number; they count with the error of a guess, "
         "90.0 %."
     ) in verdict.warnings
+    assert verdict.deciding.startswith("Make training stable at depth 56, by a lower learning rate")
     many = CellResults(56, (0.0, 0.001) * 3, (0.02,) * 6, diverged=5)
     assert judge(of_cells(*cells[:-1], many)).kind == "degradation"
 

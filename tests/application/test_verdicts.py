@@ -82,6 +82,7 @@ def test_a_training_that_ends_in_no_number_is_told_apart_from_other_failures(tmp
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_plain_networks_degrade_and_residual_ones_do_not(tmp_path: Path) -> None:
     shutil.copy(Path(__file__).parents[2] / "search_spaces" / "degradation.yaml", tmp_path)
 
