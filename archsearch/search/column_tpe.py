@@ -105,7 +105,8 @@ class ColumnTPESampler(TPESampler):
     ) -> dict[str, Any]:
         if study._is_multi_objective():
             return super()._sample(study, trial, search_space)
-        trials = study.get_trials(deepcopy=False)
+        # As Optuna's own version asks: under hyperband, `get_trials` gives those of one bracket.
+        trials = study._get_trials(deepcopy=False)
         self.finished.update(study, trials)
         below, above = self._split(trials)
         others = [trials[number] for number in self.finished.unfinished if number != trial.number]

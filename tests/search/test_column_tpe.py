@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.pruners import BasePruner, HyperbandPruner, NopPruner
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
@@ -46,6 +47,7 @@ def end(study: optuna.Study, trial: optuna.Trial, generator: random.Random, mix:
         # Optuna takes reports for one objective only.
         for epoch in range(generator.randrange(4) if len(study.directions) == 1 else 0):
             trial.report(generator.choice([value, math.nan]), epoch + 1)
+            trial.should_prune()
         study.tell(trial, state=TrialState.PRUNED)
 
 
@@ -54,9 +56,10 @@ def proposals(
     directions: list[str],
     options: dict[str, Any],
     mix: dict[str, int] | None = None,
+    pruner: BasePruner | None = None,
 ) -> list[dict[str, Any]]:
     """What is proposed, one sampler a proposal, up to five trials under way and ending in any order."""
-    study = optuna.create_study(directions=directions)
+    study = optuna.create_study(study_name="a", directions=directions, pruner=pruner or NopPruner())
     generator, under_way, proposed = random.Random(0), [], []
     for number in range(TRIALS):
         with warnings.catch_warnings():
@@ -94,6 +97,12 @@ def test_also_where_hardly_any_is_complete(direction: str, common: str) -> None:
     mix = {"complete": 1, common: 40}
     expected = proposals(TPESampler, [direction], {}, mix)
     assert proposals(ColumnTPESampler, [direction], {}, mix) == expected
+
+
+def test_also_under_hyperband() -> None:
+    pruner = HyperbandPruner(max_resource=9)
+    expected = proposals(TPESampler, ["minimize"], {}, pruner=pruner)
+    assert proposals(ColumnTPESampler, ["minimize"], {}, pruner=pruner) == expected
 
 
 def test_with_several_objectives_too() -> None:
