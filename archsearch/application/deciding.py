@@ -83,15 +83,16 @@ def decide_arithmetic(
     )
     if not shares_cores:
         return compute
-    fitting = find_room(specs, compute, ranks).fitting
+    fitting, trainings = find_room(specs, compute, ranks).fitting, count_trainings(study)
+    is_set = settings.workers != "auto" or settings.executor == "inline"
     return share_cores(
         compute,
         architectures,
         training,
         dataset,
         cores=count_cores(),
-        counts=list_thread_counts(settings, trainings=count_trainings(study), fitting=fitting),
-        leave_idle=settings.workers != "auto" or settings.executor == "inline",
+        counts=list_thread_counts(settings, trainings=trainings, fitting=fitting),
+        leave_idle=is_set or trainings < count_cores(),
     )
 
 

@@ -59,7 +59,7 @@ def share_cores(
         dataset: For the shape of the images and the number of classes.
         cores: What all workers share.
         counts: Numbers of threads to choose from, rising.
-        leave_idle: Whether cores that a training does not take stay idle, for the number of workers is set.
+        leave_idle: Whether cores that a training does not take stay idle, for there is no other to take them.
     """
     compute = replace(compute, threads=counts[0])
     if len(counts) == 1 or not architectures:
