@@ -1,0 +1,239 @@
+"""How many epochs a search spends until it has found one of the best networks, by sampler and pruner.
+
+    python -m benchmarks.search_quality --output benchmarks/results/search_quality.json
+    python -m benchmarks.search_quality --methods random tpe tpe+median --replays 50 --processes 2
+
+Protocol. A table of networks that were really trained, every combination of its values under three seeds (see
+`benchmarks.record_table`), is searched by archsearch's own conductor, samplers and pruners; trainings are
+looked up under a simulated clock, with several simulated workers. Each method is replayed under so many study
+seeds, the same for all methods; a training is one of the three recorded ones, which one depends on the study
+seed and the network. What is spent is epochs: a pruned trial costs those that it trained, a proposal that
+repeats another none. After each trial the answer is the complete trial with the least validation error as the
+search saw it (one training); what it is worth is its mean validation error over the three seeds after the
+last epoch, less that of the table's best (*regret*). Given are, over the replays, the epochs until the regret
+was first at most `--within` points (median; its 95 % interval from order statistics; how many replays came to
+it; random search's median over this one), and the regret after some numbers of epochs (median, quartiles).
+Random search without a pruner is the baseline. A table of these is printed, and drawn beside the JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import statistics
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import binom
+
+from benchmarks.machine import write_result
+from benchmarks.recorded_table import TABLES, RecordedTable, load_table
+from benchmarks.replaying import Method, Trace, replay
+
+# A new sampler, pruner or scheduler is one more row.
+METHODS = {
+    method.name: method
+    for method in (
+        Method("random", {"sampler": "random"}),
+        Method("qmc", {"sampler": "qmc"}),
+        Method("nsga2", {"sampler": "{name: nsga2, population_size: 20}"}),
+        Method("tpe", {"sampler": "tpe"}),
+        Method("gp", {"sampler": "gp"}),
+        Method("random+median", {"sampler": "random", "pruner": "median"}),
+        Method("random+successive_halving", {"sampler": "random", "pruner": "successive_halving"}),
+        Method("random+hyperband", {"sampler": "random", "pruner": "hyperband"}),
+        Method("tpe+median", {"sampler": "tpe", "pruner": "median"}),
+        Method("tpe+percentile", {"sampler": "tpe", "pruner": "percentile"}),
+        Method("tpe+successive_halving", {"sampler": "tpe", "pruner": "successive_halving"}),
+        Method("tpe+hyperband", {"sampler": "tpe", "pruner": "hyperband"}),
+    )
+}
+BASELINE = "random"
+# Its own time grows with the cube of the trials: minutes a replay.
+_SLOW = ("gp",)
+_PLOTTED_POINTS = 200
+
+
+def run_replays(
+    table: tuple[str, Path], methods: Sequence[Method], replays: int, processes: int, **options: Any
+) -> dict[str, list[Trace]]:
+    """Replay every method under the seeds from 0; `options` are those of `replay`."""
+    tasks = [(method, seed) for method in methods for seed in range(replays)]
+    work = partial(_replay, table, options)
+    if processes == 1:
+        traces = list(map(work, tasks))
+    else:
+        # Spawned: torch's threads do not survive a fork.
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            traces = list(pool.map(work, tasks, chunksize=1))
+    by_method: dict[str, list[Trace]] = {method.name: [] for method in methods}
+    for (method, _), trace in zip(tasks, traces, strict=True):
+        by_method[method.name].append(trace)
+    return by_method
+
+
+_tables: dict[tuple[str, Path], RecordedTable] = {}
+
+
+def _replay(table: tuple[str, Path], options: dict[str, Any], task: tuple[Method, int]) -> Trace:
+    if table not in _tables:
+        _tables[table] = load_table(*table)
+    method, seed = task
+    return replay(_tables[table], method, seed=seed, **options)
+
+
+def summarize_method(
+    name: str, traces: Sequence[Trace], best: float, *, within: float, checkpoints: Sequence[int]
+) -> dict[str, Any]:
+    """Sum up the replays of a method.
+
+    Args:
+        name: Of the method.
+        traces: Its replays.
+        best: The least true error of the table.
+        within: Regret to be reached, as a fraction.
+        checkpoints: Epochs after which the regret is given.
+    """
+    # Rounded up by less than an image: means of the same errors may differ in their last bit.
+    needed = sorted(trace.epochs_until(best + within + 1e-9) for trace in traces)
+    low, high = median_interval(needed)
+    regrets = {n: [100 * (trace.error_after(n) - best) for trace in traces] for n in checkpoints}
+    return {
+        "method": name,
+        "epochs_until_within": _finite(statistics.median_low(needed)),
+        "interval": [_finite(low), _finite(high)],
+        "reached": sum(math.isfinite(epochs) for epochs in needed),
+        "replays": len(traces),
+        "spent_epochs": statistics.median(trace.spent_epochs for trace in traces),
+        "trials": {name: _mean_count(traces, name) for name in ("complete", "pruned", "repeated", "failed")},
+        "regret_points": {n: [_finite(q) for q in _quartiles(found)] for n, found in regrets.items()},
+    }
+
+
+def median_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
+    """Interval of the median from order statistics, which may be infinite; values in ascending order.
+
+    It holds whatever the distribution (binomial, each value being above the median as likely as below).
+    """
+    below = int(binom.ppf((1 - level) / 2, len(values), 0.5))
+    # The k-th smallest and k-th largest, k - 1 being the largest count of at most half of 1 - level.
+    k = max(0, below - (binom.cdf(below, len(values), 0.5) > (1 - level) / 2))
+    return values[k], values[len(values) - 1 - k]
+
+
+def _mean_count(traces: Sequence[Trace], outcome: str) -> float:
+    return statistics.fmean(trace.trials.get(outcome, 0) for trace in traces)
+
+
+def _quartiles(values: Sequence[float]) -> list[float]:
+    # Of order statistics alone: between infinity and a number there is nothing.
+    found: list[float] = np.quantile(values, [0.25, 0.5, 0.75], method="inverted_cdf").tolist()
+    return found
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def print_table(rows: Sequence[dict[str, Any]], within: float) -> None:
+    """Print a line a method, the baseline's epochs over its own last."""
+    baseline = next((row["epochs_until_within"] for row in rows if row["method"] == BASELINE), None)
+    title = f"epochs to {100 * within:g} points"
+    print(f"{'method':26} {title:>20} {'95 % interval':>16} {'reached':>9} {'of random':>10}  regret after")
+    for row in rows:
+        own, (low, high) = row["epochs_until_within"], row["interval"]
+        gain = f"1/{baseline / own:.1f}" if baseline and own else "-"
+        regrets = ", ".join(f"{n}: {_said(q[1], 2)}" for n, q in row["regret_points"].items())
+        reached = f"{row['reached']}/{row['replays']}"
+        interval = f"{_said(low)} to {_said(high)}"
+        print(f"{row['method']:26} {_said(own):>20} {interval:>16} {reached:>9} {gain:>10}  {regrets}")
+
+
+def _said(value: float | None, digits: int = 0) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def plot(traces: dict[str, list[Trace]], best: float, budget: int, path: Path) -> None:
+    """Draw median regret against epochs spent, a panel without and one with a pruner."""
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    grid = np.geomspace(min(20, budget / 2), budget, _PLOTTED_POINTS)
+    for axes, pruned in zip(panels, (False, True), strict=True):
+        shown = [name for name in traces if name == BASELINE or ("+" in name) == pruned]
+        for name in shown:
+            _draw(axes, grid, name, [[100 * (t.error_after(n) - best) for n in grid] for t in traces[name]])
+        axes.set_xscale("log")
+        axes.set_xlabel("epochs spent")
+        axes.set_title("with a pruner" if pruned else "without a pruner", fontsize=10)
+        axes.grid(visible=True, alpha=0.25)
+        axes.legend(frameon=False, fontsize=8)
+    panels[0].set_ylabel("regret (points of validation error), median")
+    panels[0].set_ylim(bottom=0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
+def _draw(axes: Axes, grid: np.ndarray, name: str, regrets: list[list[float]]) -> None:
+    low, middle, high = np.quantile(regrets, [0.25, 0.5, 0.75], axis=0, method="inverted_cdf")
+    style = {"color": "black", "linestyle": "--"} if name == BASELINE else {}
+    (line,) = axes.plot(grid, np.where(np.isfinite(middle), middle, np.nan), label=name, **style)
+    known = np.isfinite(high)
+    axes.fill_between(grid[known], low[known], high[known], color=line.get_color(), alpha=0.1, linewidth=0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--table", default="digits")
+    parser.add_argument("--tables-dir", type=Path, default=TABLES)
+    fast = [name for name in METHODS if name not in _SLOW]
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=fast)
+    parser.add_argument("--replays", type=int, default=20)
+    parser.add_argument("--budget-epochs", type=int, default=2000)
+    parser.add_argument("--trials", type=int, default=1000, help="at most, repeated ones included")
+    parser.add_argument("--workers", type=int, default=4, help="simulated")
+    parser.add_argument("--within", type=float, default=0.2, help="points of validation error")
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--output", type=Path, help="JSON; the picture stands beside it")
+    options = parser.parse_args()
+    table = load_table(options.table, options.tables_dir)
+    traces = run_replays(
+        (options.table, options.tables_dir),
+        [METHODS[name] for name in options.methods],
+        options.replays,
+        options.processes,
+        budget_epochs=options.budget_epochs,
+        trials=options.trials,
+        workers=options.workers,
+    )
+    checkpoints = [int(options.budget_epochs * share) for share in (0.05, 0.1, 0.25, 0.5, 1)]
+    rows = [
+        summarize_method(name, found, table.best, within=options.within / 100, checkpoints=checkpoints)
+        for name, found in traces.items()
+    ]
+    print_table(rows, options.within / 100)
+    protocol = {
+        "table": options.table,
+        "points": len(table.true_errors),
+        "trainings": len(table.trainings),
+        "best_error": table.best,
+        "points_within": sum(e <= table.best + options.within / 100 for e in table.true_errors.values()),
+        **{name: getattr(options, name) for name in ("replays", "budget_epochs", "trials", "workers")},
+        "within_points": options.within,
+    }
+    write_result("search_quality", protocol, rows, options.output)
+    if options.output:
+        plot(traces, table.best, options.budget_epochs, options.output.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
