@@ -27,7 +27,7 @@ def meet(job, seat):
 
 
 def misbehave(job, seat):
-    """Report once, and let rank 1 do what the seed says, while the others wait for it."""
+    """Report once, and then do what the seed says; as a rule rank 1 does, and the others wait for it."""
     build_shared_fabric(seat, "cpu", "32")
     yield EpochReport(job.trial, job.seed, 0, {})
     if job.seed == 1 and seat.rank == 1:
@@ -38,7 +38,13 @@ def misbehave(job, seat):
         print("out of patience", file=sys.stderr, flush=True)
         os._exit(3)
     if job.seed == 4:
+        time.sleep(0.3 * seat.rank)
         raise ValueError("everywhere")
+    if job.seed == 5:
+        if seat.rank == 0:
+            raise RuntimeError("connection closed by peer")
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGKILL)
     dist.all_reduce(torch.zeros(1))
     return Result(job.trial, job.seed, "complete", "", 1, {"pid": float(os.getpid())})
 

@@ -17,6 +17,8 @@ from archsearch.training.values import EpochReport, Result
 from tests.execution import shared_trainings
 from tests.execution.test_executors import drain, make_job, make_pack, results
 
+pytestmark = pytest.mark.usefixtures("own_fork_server")
+
 ROOT = Path(__file__).parents[2]
 # No rank may need longer to notice that another is gone.
 PATIENCE_S = 20
@@ -122,6 +124,8 @@ def test_an_exception_of_all_ranks_is_one_failure_and_they_stay(together):
     [
         (2, "rank 1 of 2 died: killed by signal 9"),
         (3, "rank 1 of 2 died: exit code 3\nout of patience"),
+        # where an error of another, which follows from it, is heard of first
+        (5, "rank 1 of 2 died: killed by signal 9"),
     ],
 )
 def test_a_dead_rank_loses_the_job_which_can_be_tried_again(together, seed, reason):
