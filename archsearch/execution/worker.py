@@ -76,6 +76,9 @@ def _set_threads(threads: int) -> None:
 
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
+    # These run graphs beside each other, which no training asks for; their number can be set once.
+    if torch.get_num_interop_threads() != 1:
+        torch.set_num_interop_threads(1)
 
 
 def _limit_memory(sharing: int) -> None:

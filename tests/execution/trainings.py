@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_info
 
 from archsearch.data import load_dataset
 from archsearch.training.values import EpochReport, Pack, Result
@@ -82,8 +83,12 @@ def chatter(job):
 
 
 def threads(job):
-    """Report the number of torch's threads and what the environment says."""
+    """Report the threads of torch and of every library for linear algebra, and what the environment says."""
     metrics = {"threads": float(torch.get_num_threads()), "omp": float(os.environ["OMP_NUM_THREADS"])}
+    metrics["interop"] = float(torch.get_num_interop_threads())
+    metrics["blas"] = float(
+        max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+    )
     metrics["device"] = float(os.environ.get("CUDA_VISIBLE_DEVICES", "-1"))
     yield EpochReport(job.trial, job.seed, 0, metrics)
     return Result(job.trial, job.seed, "complete", "", 1, {})
