@@ -145,8 +145,9 @@ class ExecutionSettings(Settings):
     Attributes:
         executor: ``local`` (worker processes), ``inline`` (this process, one job after the other) or ``ray``
             (the machines of a Ray cluster).
-        workers: Worker processes; ``auto`` is one a core on a CPU, `workers_per_device` on GPUs (one for
-            every `devices_per_trial` of them), and with ray what the cluster has room for.
+        workers: Worker processes; ``auto`` is one a core on a CPU (fewer, of several threads, where that was
+            measured to be faster or the memory takes no more), `workers_per_device` on GPUs (one for every
+            `devices_per_trial` of them), and with ray what the cluster has room for.
         workers_per_device: local: workers that share a GPU, each with a part of its memory; ``auto`` measures
             what one of them leaves of its time and its memory. Without GPUs it says nothing.
         devices_per_trial: Devices that train one replicate together, a process each; on CPUs the processes

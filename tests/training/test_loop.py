@@ -4,6 +4,7 @@ import gc
 import math
 import pickle
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
@@ -56,6 +57,13 @@ def test_a_training_reports_each_epoch_and_ends_with_its_measures():
     assert result.metrics["val_loss"] == reports[-1].metrics["val_loss"]
     assert result.metrics["val_error"] == 1 - result.metrics["val_accuracy"]
     assert result.metrics["latency_ms"] > 0
+
+
+def test_gradient_checkpointing_trains_to_the_same_bits():
+    job = small_job(architecture={"depth": 8, "width": 4, "drop_path": 0.5})
+    again = replace(job, training=job.training.model_copy(update={"gradient_checkpointing": True}))
+
+    assert figures(*run_job(again)) == figures(*run_job(job))
 
 
 def test_one_step_in_sixteen_is_watched_and_the_first_as_initialised():
