@@ -33,8 +33,8 @@ Events = Generator[EpochReport | Result, bool | None, Result]
 class TrainTogether:
     """Trains each job by several ranks; a training as executors know it.
 
-    Ranks live from job to job, until `close` or until one of them fails or dies, which ends all. They end
-    with the process that this is called in, however that ends. Threads of a job are shared out among them.
+    Ranks live from job to job, until `close`, or until one of them dies or fails alone, which ends all. They
+    end with the process that this is called in, however that ends. A job's threads are shared out among them.
 
     Args:
         ranks: How many.
