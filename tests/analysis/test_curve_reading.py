@@ -103,7 +103,7 @@ def test_unequal_schedules_are_noted() -> None:
 
 @pytest.mark.parametrize(
     ("rate", "log", "noted"),
-    [(0.3, True, True), (0.003, True, True), (0.03, True, False), (0.01, False, True)],
+    [(0.3, True, True), (0.003, True, True), (0.03, True, False), (0.01, True, False), (0.01, False, True)],
 )
 def test_the_best_learning_rate_at_the_edge_of_its_range_is_noted(
     rate: float, log: bool, noted: bool
