@@ -122,7 +122,10 @@ class Conductor:
                 self._begin(number, self._examine(trial.phase, trial.name, values))
             elif trial.outcome != "infeasible" and not is_settled(trial):
                 self._enqueue(number)
-        return not self._spent() and (len(self._queue) > 0 or self._agenda.next_need() is not None)
+        work_left = not self._spent() and (len(self._queue) > 0 or self._agenda.next_need() is not None)
+        if not work_left and self._mirror is not None:
+            self._mirror.close()
+        return work_left
 
     def run(self) -> str:
         """Train until nothing is missing or the budget is spent; returns why it ended."""
@@ -138,6 +141,8 @@ class Conductor:
                 self._end(event)
             elif event is not None:
                 self._hear(event)
+        if self._mirror is not None:
+            self._mirror.close()
         return self._spent() or "every trial asked for has ended"
 
     @property
