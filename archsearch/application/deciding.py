@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from archsearch.application.counting import count_trainings
-from archsearch.application.room import find_room, share_batch
+from archsearch.application.room import find_room, list_largest, share_batch
 from archsearch.application.sampling import list_architectures
 from archsearch.data import Dataset
 from archsearch.execution import Devices, choose_threads, count_cores, count_threads, count_workers
@@ -42,7 +42,7 @@ def decide_compute(
     # a Ray cluster trains each job for itself
     if settings.executor == "ray" or not specs or (len(study.seeds) < 2 and not shares_gpus):
         return compute
-    room, architectures = find_room(specs, compute), list_architectures(specs)
+    room, architectures = find_room(list_largest(specs), compute), list_architectures(specs)
     at_once = count_at_once(settings, devices, compute)
     compute = choose_pack(
         compute,
@@ -54,7 +54,7 @@ def decide_compute(
     )
     if not shares_gpus:
         return compute
-    largest = max(architectures, key=lambda architecture: room.needs[architecture.id].peak_mib)
+    largest = next(architecture for architecture in architectures if architecture.id == room.largest)
     cores = count_cores() // len(devices.cuda)
     compute = choose_sharing(compute, architectures, largest, training, dataset, cores=cores)
     workers = count_workers(settings, devices, per_device=compute.workers_per_device)
@@ -83,7 +83,7 @@ def decide_arithmetic(
     )
     if not shares_cores:
         return compute
-    fitting, trainings = find_room(specs, compute, ranks).fitting, count_trainings(study)
+    fitting, trainings = find_room(list_largest(specs), compute, ranks).fitting, count_trainings(study)
     is_set = settings.workers != "auto" or settings.executor == "inline"
     return share_cores(
         compute,

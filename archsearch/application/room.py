@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from archsearch.data import load_dataset
+from archsearch.models import count_cost
 from archsearch.study import TrialSpec
 from archsearch.study.settings import TrainingSettings
 from archsearch.training.values import Compute
 
 # What a worker process takes for itself, besides the libraries that all share.
 _WORKER_MIB = 200.0
+_LARGEST = 4
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,14 @@ class Room:
     needs: Mapping[str, Need]
 
     @property
+    def largest(self) -> str:
+        """Id of the architecture that needs most; empty where there is none."""
+        return max(self.needs, key=lambda id_: self.needs[id_].peak_mib, default="")
+
+    @property
     def fitting(self) -> int:
         """How many trainings of the largest network fit at once; at least 1."""
-        largest_mib = max((need.peak_mib for need in self.needs.values()), default=0.0)
+        largest_mib = self.needs[self.largest].peak_mib if self.needs else 0.0
         return max(1, int(self.free_mib / (largest_mib + _WORKER_MIB)))
 
     def warn(self, at_once: int) -> str:
@@ -61,6 +69,17 @@ class Room:
 def share_batch(training: TrainingSettings, ranks: int) -> TrainingSettings:
     """Return the settings with the share of a batch that one of several ranks takes."""
     return training.model_copy(update={"batch_size": math.ceil(training.batch_size / ranks)})
+
+
+def list_largest(specs: Sequence[TrialSpec]) -> list[TrialSpec]:
+    """Return the few trainings of which one takes the most memory; tracing all of a search takes seconds."""
+
+    def size_mib(spec: TrialSpec) -> float:
+        dataset = load_dataset(spec.data)
+        cost = count_cost(spec.architecture, dataset.input_shape, dataset.num_classes)
+        return cost.activation_mib * spec.training.batch_size + 16 * cost.parameters / 2**20
+
+    return heapq.nlargest(_LARGEST, specs, key=size_mib)
 
 
 def find_room(specs: Sequence[TrialSpec], compute: Compute, ranks: int = 1) -> Room:

@@ -17,7 +17,7 @@ from typing import Any
 
 from archsearch.application.deciding import count_at_once, decide_compute, explain_workers
 from archsearch.application.preparing import prepare_data
-from archsearch.application.room import find_room
+from archsearch.application.room import find_room, list_largest
 from archsearch.application.sampling import sample_specs
 from archsearch.data import Dataset
 from archsearch.errors import RunFolderError
@@ -231,9 +231,10 @@ def _compute(
     say(f"Arithmetic: {compute.reason}")
     # The nodes of a cluster are not this machine.
     if study.execution.executor != "ray":
-        at_once = count_at_once(study.execution, devices, compute)
-        if warning := find_room(specs, compute, study.execution.devices_per_trial).warn(at_once):
-            say(warning)
+        at_once, ranks = count_at_once(study.execution, devices, compute), study.execution.devices_per_trial
+        # The largest suffice to see whether there is anything to say.
+        if find_room(list_largest(specs), compute, ranks).warn(at_once):
+            say(find_room(specs, compute, ranks).warn(at_once))
     return compute
 
 

@@ -10,7 +10,7 @@ from archsearch.errors import InputError
 from archsearch.search.candidates import examine
 from archsearch.study import StudyConfig, TrialSpec, sample_search
 
-_TRAININGS_LOOKED_AT = 64
+_TRAININGS_LOOKED_AT = 32
 
 
 def sample_values(study: StudyConfig, limit: int) -> Iterator[Mapping[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 from archsearch.application import deciding
 from archsearch.application.counting import count_trainings, count_trials
 from archsearch.application.deciding import explain_workers, list_thread_counts
-from archsearch.application.room import Need, Room, find_room
+from archsearch.application.room import Need, Room, find_room, list_largest
 from archsearch.application.sampling import sample_specs
 from archsearch.data import load_dataset
 from archsearch.execution import Devices, count_workers, machine
@@ -155,6 +155,20 @@ def test_the_need_of_a_network_is_that_of_its_largest_batch():
 
     (need,), (less,) = both.needs.values(), small.needs.values()
     assert need.peak_mib > 3 * less.peak_mib
+
+
+def test_the_largest_need_is_among_the_few_that_are_looked_at():
+    text = BASE.replace("{width: 4, depth: 8}", "{}").replace("batch_size: 64, ", "")
+    study = parsed(
+        text + "sweep: {block: [plain, dense, highway], depth: [8, 14], width: [4, 30], "
+        "training.batch_size: [1, 32]}\n"
+    )
+    specs = sample_specs(study)
+    few = list_largest(specs)
+
+    assert len(few) < len(specs) == 24
+    assert find_room(few, Compute()).largest == find_room(specs, Compute()).largest
+    assert find_room(few, Compute()).fitting == pytest.approx(find_room(specs, Compute()).fitting, abs=1)
 
 
 def test_plan_and_run_say_what_may_not_fit(tmp_path: Path, monkeypatch) -> None:
