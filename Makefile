@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 # Two tests at a time, each with one thread: on two cores more threads only wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
 
-.PHONY: quickstart test test-slow lint
+.PHONY: quickstart test test-slow lint benchmarks
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -30,3 +30,11 @@ lint: $(INSTALLED)  ## style, types, direction of the imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# One after the other, on a machine that does nothing else; each says in its docstring what it compares.
+BENCHMARKS := overhead throughput packing precision growth scale search_quality
+benchmarks: $(INSTALLED)  ## speed, scale and search quality, into benchmarks/results
+	for name in $(BENCHMARKS); do \
+	  $(BIN)/python -m benchmarks.$$name --output benchmarks/results/$$name.json || exit 1; \
+	done
+	$(BIN)/python -m benchmarks.scale --postgresql --output benchmarks/results/scale-postgresql.json

@@ -34,6 +34,9 @@ class PostgreSQL:
     """Context manager that runs a server; fsync stays on, as where a study's results matter.
 
     initdb refuses root, so root runs it as the system's user ``postgres``.
+
+    Attributes:
+        folder: Where everything of it is.
     """
 
     def __init__(self) -> None:
@@ -60,16 +63,16 @@ class PostgreSQL:
 
     def __enter__(self) -> Self:
         # Below /tmp, for the path of a socket must be short, and its folder open to the server's user.
-        self._folder = Path(tempfile.mkdtemp(prefix="postgresql-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="postgresql-", dir="/tmp"))
         try:
             if self._user:
-                shutil.chown(self._folder, self._user)
-            self._log = (self._folder / "log").open("wb")
-            data = str(self._folder / "data")
+                shutil.chown(self.folder, self._user)
+            self._log = (self.folder / "log").open("wb")
+            data = str(self.folder / "data")
             initdb = [str(self._programs / "initdb"), "--auth=trust", "--no-locale", "--encoding=UTF8"]
             self._run([*initdb, f"--username={_USER}", f"--pgdata={data}"])
             self._port = _free_port()
-            options = {**_OPTIONS, "port": str(self._port), "unix_socket_directories": str(self._folder)}
+            options = {**_OPTIONS, "port": str(self._port), "unix_socket_directories": str(self.folder)}
             settings = [f"--{name}={value}" for name, value in options.items()]
             self._server = self._start([str(self._programs / "postgres"), "-D", data, *settings])
             self._wait_until_ready()
@@ -85,7 +88,7 @@ class PostgreSQL:
             self._server.wait(_PATIENCE_S)
         self._server = None
         self._log.close()
-        shutil.rmtree(self._folder)
+        shutil.rmtree(self.folder)
 
     def _run(self, command: Sequence[str]) -> None:
         process = self._start(command)
@@ -99,7 +102,7 @@ class PostgreSQL:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            cwd=self._folder,
+            cwd=self.folder,
             user=user.pw_uid if user else None,
             group=user.pw_gid if user else None,
             extra_groups=[] if user else None,
@@ -121,7 +124,7 @@ class PostgreSQL:
                 time.sleep(0.05)
 
     def _said(self) -> str:
-        return (self._folder / "log").read_text(errors="replace")[-2000:]
+        return (self.folder / "log").read_text(errors="replace")[-2000:]
 
 
 def _free_port() -> int:

@@ -12,8 +12,9 @@ is acted upon. It is asserted that no trial is lost or numbered twice, that no e
 MLflow and Optuna's storage, where they are given, hold every trial at the end.
 
 `--postgresql` starts a PostgreSQL server on 127.0.0.1 with one database behind Optuna and one behind MLflow;
-`--optuna` and `--mlflow` name stores instead. Given is also what is not in them when the study ends (trials,
-and the seconds until they are), and the shares of the study's wall-clock time: waiting for the disk
+`--optuna` and `--mlflow` name stores instead. The clock stops when the last trial is told. Given is also how
+long the copy in Optuna's storage takes from then on, how many trials MLflow lacks when that is done and the
+seconds until it holds them, and the shares of the study's wall-clock time: waiting for the disk
 (`journal_fsync`), Optuna's ask and tell (`optuna`), handing trials to Optuna's storage (`optuna_storage`),
 and the rest, which is the conductor's Python (`conductor`). The largest is what saturates first, unless a
 store falls behind.
@@ -25,7 +26,8 @@ import argparse
 import os
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,20 +77,25 @@ def run(workers: int, trials: int, optuna_url: str, mlflow: str) -> dict[str, An
         journal.append("session", pid=os.getpid())
         conductor = Conductor(study, journal, Workplace(executor, Compute(), folder))
         conductor.take_up()
-        shares = Shares()
+        shares, lags = Shares(), {}
         shares.watch(os, "fsync", "journal_fsync")
         shares.watch(CellSearch, "ask", "optuna")
         shares.watch(CellSearch, "tell", "optuna")
         shares.watch(OptunaMirror, "add", "optuna_storage")
         stack.enter_context(shares)
+        stack.enter_context(_last_wait(shares, lags))
 
         def bring_to_its_end() -> None:
             shares.start()
-            conductor.record("finished", reason=conductor.run())
-            shares.stop()
+            reason = conductor.run()
+            if not lags:
+                shares.stop()
+            conductor.record("finished", reason=reason)
 
-        behind = run_beside(folder, mlflow, study.name, bring_to_its_end) if mlflow else {}
-        if not mlflow:
+        if mlflow:
+            behind = run_beside(folder, mlflow, study.name, bring_to_its_end)
+            lags |= {f"mlflow_{name}": value for name, value in behind.items()}
+        else:
             bring_to_its_end()
         check_complete(conductor, trials)
         if optuna_url:
@@ -100,8 +107,27 @@ def run(workers: int, trials: int, optuna_url: str, mlflow: str) -> dict[str, An
             "trials_per_s": trials / shares.wall_s,
             "processor_share": shares.processor_s / shares.wall_s,
             "shares": shares.of_wall("conductor"),
-            **({f"mlflow_{name}": value for name, value in behind.items()}),
+            **lags,
         }
+
+
+@contextmanager
+def _last_wait(shares: Shares, lags: dict[str, Any]) -> Iterator[None]:
+    """Stop the clock when all trials are handled, and only Optuna's storage is waited for."""
+    close = OptunaMirror.close
+
+    def timed(mirror: OptunaMirror) -> None:
+        shares.stop()
+        before = time.perf_counter()
+        # Longer than a user would wait: here it is to be measured.
+        close(mirror, longest_silence_s=600)
+        lags["optuna_lag_s"] = time.perf_counter() - before
+
+    OptunaMirror.close = timed
+    try:
+        yield
+    finally:
+        OptunaMirror.close = close
 
 
 def check_complete(conductor: Conductor, trials: int) -> None:

@@ -19,6 +19,8 @@ class Shares:
         self.wall_s = self.processor_s = 0.0
         self._watched: list[tuple[Any, str, str, Any]] = []
         self._seconds: dict[str, float] = defaultdict(float)
+        self._counted: dict[str, float] = {}
+        self._begun: tuple[float, float] | None = None
 
     def watch(self, owner: Any, name: str, label: str) -> None:
         """Count the time inside a function of a module or class under a label, while this is entered."""
@@ -31,9 +33,10 @@ class Shares:
 
     def stop(self) -> None:
         """End."""
+        assert self._begun, "it was not started, or has been stopped"
         self.wall_s = time.perf_counter() - self._begun[0]
         self.processor_s = time.process_time() - self._begun[1]
-        self._counted = dict(self._seconds)
+        self._counted, self._begun = dict(self._seconds), None
 
     def of_wall(self, rest: str) -> dict[str, float]:
         """Return the share of each label, and the rest of the time under a label of its own."""

@@ -12,6 +12,7 @@ trials done with so far, or the name of an error.
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 import sys
@@ -130,6 +131,8 @@ def _say(line: str) -> None:
 def main() -> None:
     """Copy from standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(5)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     copy_all(sys.stdin.buffer)
 
