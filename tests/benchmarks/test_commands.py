@@ -1,0 +1,153 @@
+"""Every benchmark runs, at sizes that say nothing about speed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import growth, overhead, packing, record_table, scale, throughput
+from benchmarks.postgresql import PostgreSQL, find_programs
+from benchmarks.recorded_table import load_table
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
+
+Run = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a benchmark's command and return its results."""
+
+    def run(main: Callable[[], None], arguments: str) -> list[dict[str, Any]]:
+        output = tmp_path / "result.json"
+        monkeypatch.setattr(sys, "argv", ["benchmark", *arguments.split(), "--output", str(output)])
+        main()
+        document = json.loads(output.read_text(encoding="utf-8"))
+        assert document["machine"]["torch"]
+        return list(document["results"])
+
+    return run
+
+
+@pytest.fixture
+def few_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A space of which counting every network takes no seconds."""
+    for module in (growth, scale):
+        assert "depth: [8, 14, 20, 26, 32]" in module.STUDY
+        monkeypatch.setattr(module, "STUDY", module.STUDY.replace("14, 20, 26, 32]", "14]"))
+
+
+@pytest.mark.usefixtures("few_networks")
+def test_scale_counts_what_was_handled_and_where_the_time_went(run: Run) -> None:
+    (row,) = run(scale.main, "--trials 8 --workers 4")
+    assert row["reports_per_s"] > row["trials_per_s"] > 0
+    assert sum(row["shares"].values()) == pytest.approx(1)
+    assert row["shares"]["journal_fsync"] > 0
+
+
+@pytest.mark.usefixtures("few_networks")
+def test_scale_says_when_something_is_lost(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scale, "EPOCHS", 10)
+    monkeypatch.setattr(scale, "STUDY", scale.STUDY.replace("epochs: {epochs}", "epochs: 9"))
+    with pytest.raises(AssertionError, match="9 epochs"):
+        run(scale.main, "--trials 4 --workers 1")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_programs() is None, reason="PostgreSQL is not installed")
+def test_scale_with_postgresql_behind_optuna_and_mlflow(tmp_path: Path) -> None:
+    # In a process of its own, which takes the pools of connections of MLflow and Optuna with it.
+    output = tmp_path / "result.json"
+    command = [sys.executable, "-m", "benchmarks.scale", "--trials", "6", "--workers", "4", "--postgresql"]
+    done = subprocess.run([*command, "--output", str(output)], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (row,) = json.loads(output.read_text(encoding="utf-8"))["results"]
+    assert row["mlflow_trials_behind"] >= 0
+    assert row["mlflow_lag_s"] > 0
+    assert row["optuna_lag_s"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_programs() is None, reason="PostgreSQL is not installed")
+def test_a_postgresql_server_leaves_nothing_behind() -> None:
+    import psycopg
+
+    with PostgreSQL() as server:
+        url = server.create_database("some").replace("+psycopg", "")
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        folder = server.folder
+        assert folder.is_dir()
+    assert not folder.exists()
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url, connect_timeout=2)
+
+
+@pytest.mark.slow
+def test_growth_measures_time_memory_and_mlflow(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growth, "TIMED", 3)
+    rows = {row["row"]: row for row in run(growth.main, "--sizes 12 --rows random optuna_tpe")}
+    assert rows["random"]["trial_ms"]["median"] > rows["random"]["optuna_ms"]["median"] > 0
+    assert rows["optuna_tpe"]["held_kib_per_trial"] > 0
+    assert rows["mlflow"]["written_ms_per_trial"] > 0
+    assert rows["mlflow"]["trials_behind"] <= 3
+
+
+@pytest.mark.slow
+def test_throughput_times_eager_float32_and_what_is_chosen(run: Run) -> None:
+    rows = run(throughput.main, "--images 8x8 --networks residual-8 mlp-plain-2 --rounds 1 --turn-s 0.01")
+    assert [row["network"] for row in rows] == ["residual-8", "mlp-plain-2"]
+    for row in rows:
+        ratio = row["chosen_images_per_s"]["median"] / row["eager_images_per_s"]["median"]
+        assert ratio == pytest.approx(row["gain"]["median"])
+
+
+@pytest.mark.slow
+def test_packing_compares_one_with_a_pack(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = "ResNet-8, width 8, digits"
+    monkeypatch.setattr(packing, "_CASES", {"one": packing._CASES[case]})
+    (row,) = run(packing.main, "--rounds 1 --epochs 1 --counts 2 --arithmetic float32 --cases one")
+    assert row["K"] == 2
+    assert row["saved_frac"]["median"] == pytest.approx(1 - row["packed_to_one"]["median"] / 2)
+
+
+@pytest.mark.slow
+def test_overhead_compares_stacks_on_the_same_task(run: Run) -> None:
+    rows = run(overhead.main, "--tasks digits-resnet8 --stacks bare inline --rounds 1")
+    bare, inline = rows
+    assert inline["of_bare"]["median"] > 0
+    # The same networks on the same images, in another order.
+    assert inline["accuracy"]["median"] == pytest.approx(bare["accuracy"]["median"], abs=0.05)
+
+
+@pytest.mark.slow
+def test_a_table_is_recorded_by_archsearch_itself_and_goes_on_where_it_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (record_table.TABLES / "digits.yaml").read_text(encoding="utf-8")
+    for whole, small in {
+        "[plain, residual, highway, dense, grouped]": "[plain, grouped]",
+        "[8, 20, 32, 44]": "[8]",
+        "[3, 5, 8]": "[3]",
+        "epochs: 10": "epochs: 2",
+        "[0.01, 0.03, 0.1, 0.3, 1.0]": "[0.1, 1000.0]",
+        "  shortcut: {choice: [pad, projection], when: {block: residual}}\n": "",
+    }.items():
+        assert whole in text
+        text = text.replace(whole, small)
+    (tmp_path / "small.yaml").write_text(text, encoding="utf-8")
+    study, path = record_table.load_study(tmp_path / "small.yaml"), tmp_path / "small.csv.gz"
+    record_table.record_table(study, path, tmp_path / "runs")
+    first, table = path.read_bytes(), load_table("small", tmp_path)
+    assert len(table.trainings) == 4 * 3
+    assert {len(row.val_errors) for row in table.trainings if row.outcome == "complete"} == {2}
+    assert 0 < table.best < 1
+    assert all(row.train_time_s > 0 for row in table.trainings if row.outcome == "complete")
+    record_table.record_table(study, path, tmp_path / "runs")
+    assert path.read_bytes() == first
