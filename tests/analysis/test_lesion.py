@@ -67,6 +67,7 @@ def test_path_lengths_weigh_gradients_by_the_number_of_paths(anatomy):
     assert all(path.gradient_norm > 0 for path in paths)
 
 
+@pytest.mark.slow
 def test_paths_of_a_very_deep_network_are_counted_without_overflow():
     torch.manual_seed(0)
     architecture = resolve_architecture({"layout": "mlp", "block": "residual", "width": 4, "depth": 1201})

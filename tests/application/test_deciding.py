@@ -171,6 +171,7 @@ def test_the_largest_need_is_among_the_few_that_are_looked_at():
     assert find_room(few, Compute()).fitting == pytest.approx(find_room(specs, Compute()).fitting, abs=1)
 
 
+@pytest.mark.slow
 def test_plan_and_run_say_what_may_not_fit(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("archsearch.training.memory.measure_free_mib", lambda _: 0.5)
     inline = "sweep: {block: [plain, residual]}\nexecution: {executor: inline}\n"
@@ -185,6 +186,7 @@ def test_plan_and_run_say_what_may_not_fit(tmp_path: Path, monkeypatch) -> None:
     assert planned.out.count(warning) == 1
 
 
+@pytest.mark.slow
 def test_threads_are_measured_once_journaled_and_taken_again(tmp_path: Path, monkeypatch) -> None:
     measured = Compute(threads=2, reason="measured")
     monkeypatch.setattr(threads, "share_cores", lambda *_, **__: measured)

@@ -36,6 +36,7 @@ def test_a_sweep_trains_what_was_planned(place: Path, swept: RunStudy) -> None:
     assert not planned["is_sample"]
 
 
+@pytest.mark.slow
 def test_a_search_that_tries_everything_meets_the_infeasible_ones_that_were_planned(
     place: Path, searched: RunStudy
 ) -> None:

@@ -49,6 +49,7 @@ def test_people_read_the_verdicts_and_the_recommendation(swept: RunStudy) -> Non
     assert report["recommendation"]["sentence"] in lines
 
 
+@pytest.mark.slow
 def test_a_search_over_depth_is_told_which_sweep_would_decide(searched: RunStudy) -> None:
     verdicts = searched.call("report", "searched", "--json").json["verdicts"]
     shown = searched.call("report", "searched").out

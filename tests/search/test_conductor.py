@@ -261,6 +261,7 @@ def test_several_objectives_confirm_the_whole_front(laboratory: Laboratory) -> N
     assert all(dict(conductor.trials[number].values) in confirmed for number in front)
 
 
+@pytest.mark.slow
 def test_match_solves_the_width_of_every_network(laboratory: Laboratory) -> None:
     text = SWEEP.replace("architecture: {layout: cifar, width: 8}\n", "match: {parameters: {of: resnet20}}\n")
     conductor = laboratory.run(text.replace("[8, 14]", "[14, 32]"))
