@@ -65,7 +65,7 @@ def _draw_curve(axes: Axes, curve: DepthCurve, measure: str, style: tuple[str, s
         color=colour,
         marker=marker,
         linestyle=line if curve.joined else "none",
-        markersize=5,
+        markersize=5 if curve.joined else 3,
         capsize=3,
         label=curve.label,
     )

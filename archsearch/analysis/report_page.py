@@ -20,6 +20,8 @@ from archsearch.journal import StudyHistory, TrialHistory
 from archsearch.study import label_values
 
 _TEMPLATE = "report.html.jinja"
+# Longer ones are a search's, whose networks stand in the table of all trials.
+_LISTED_POINTS = 30
 
 
 def write_page(
@@ -44,7 +46,12 @@ def write_page(
         recommendation=recommendation,
         warnings=[(verdict.curve, text) for verdict in verdicts for text in verdict.warnings],
         figures=[_to_mapping(picture) for picture in pictures],
-        cells=[_cell(curve, point) for curve in curves for point in curve.points],
+        cells=[
+            _cell(curve, point)
+            for curve in curves
+            if len(curve.points) <= _LISTED_POINTS
+            for point in curve.points
+        ],
         comparisons=comparisons,
         trials=[_trial(trial) for trial in sorted(history.trials.values(), key=_order)],
         origin=_origin(history),

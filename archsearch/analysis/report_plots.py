@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,6 +23,10 @@ from archsearch.statistics.fronts import pareto_indices
 _MOST_LINES = 6
 _FAINTEST, _DARKEST = 0.35, 1.0
 _MOST_TICKS = 9
+# A search has many points, which lie upon each other.
+_CROWDED = 0.6
+
+Item = TypeVar("Item")
 
 _COSTS = {"parameters": "parameters", "macs": "multiply-accumulates an image"}
 _SIGNALS = {
@@ -124,7 +128,8 @@ def draw_costs(curves: Sequence[DepthCurve]) -> Figure | None:
                 color=_colour(curve),
                 marker=style[0],
                 linestyle="none",
-                markersize=5,
+                markersize=5 if curve.joined else 3,
+                alpha=1 if curve.joined else _CROWDED,
                 label=curve.label,
             )
         front = pareto_indices([(point.mean("val_error"), getattr(point, cost)) for _, point in points])
@@ -134,7 +139,7 @@ def draw_costs(curves: Sequence[DepthCurve]) -> Figure | None:
         axes.step(
             [x for x, _, _ in best], [y for _, y, _ in best], where="post", color="black", linewidth=0.8
         )
-        for x, y, depth in best:
+        for x, y, depth in _thin(best):
             axes.annotate(str(depth), (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=_MOST_TICKS))
@@ -212,7 +217,7 @@ def _lines(curves: Sequence[DepthCurve]) -> Iterator[tuple[DepthCurve, DepthPoin
             )
 
 
-def _thin(points: Sequence[DepthPoint]) -> list[DepthPoint]:
+def _thin(points: Sequence[Item]) -> list[Item]:
     if len(points) <= _MOST_LINES:
         return list(points)
     places = {round(i * (len(points) - 1) / (_MOST_LINES - 1)) for i in range(_MOST_LINES)}
