@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 from archsearch.journal import StudyHistory, TrialHistory
 from tests.application.conftest import RunStudy
@@ -114,3 +116,34 @@ def test_sync_fills_another_store_with_the_same(swept: RunStudy) -> None:
 
     assert (answer.code, answer.out) == (0, "MLflow holds 16 runs of swept (experiment 1).\n")
     assert read_content(uri, swept.history().header["uid"]) == content(swept)
+
+
+def stored_page(study: RunStudy) -> str:
+    client = MlflowClient(study.uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    kind = "tags.`archsearch.kind` = 'study'"
+    uid = f"tags.`archsearch.study_uid` = '{study.uid}'"
+    (run,) = client.search_runs(experiments, f"{kind} and {uid}")
+    return Path(client.download_artifacts(run.info.run_id, "report/report.html")).read_text()
+
+
+def test_the_studys_run_has_the_report_and_opens_with_its_conclusion(study: RunStudy) -> None:
+    note = content(study)["study"]["tags"]["mlflow.note.content"]
+    conclusion = (study.run_folder.report / "conclusion.md").read_text()
+
+    assert conclusion.startswith("- **block=")
+    assert note.startswith(conclusion)
+    assert stored_page(study) == (study.run_folder.report / "report.html").read_text()
+
+
+def test_a_report_made_again_replaces_the_one_in_mlflow(swept: RunStudy) -> None:
+    (swept.run_folder.report / "report.html").write_text("another")
+
+    assert swept.call("sync", "swept", "--uri", swept.uri).code == 0
+    assert stored_page(swept) == "another"
+    before = content(swept)["study"]["tags"]
+    assert swept.call("report", "swept").code == 0
+    assert swept.call("sync", "swept", "--uri", swept.uri).code == 0
+    assert stored_page(swept).startswith("<!DOCTYPE html>")
+    after = content(swept)["study"]["tags"]
+    assert {name for name in after if after[name] != before.get(name)} == {"archsearch.report_sha256"}
