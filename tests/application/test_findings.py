@@ -12,7 +12,7 @@ import pytest
 from archsearch.journal import RunFolder
 from tests.command_line import call
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 FAMILIES = """
 name: families
