@@ -69,8 +69,11 @@ class Store:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
         uid, name = str(header["uid"]), str(header["name"])
+        path = sqlite_path(uri)
+        # MLflow keeps a store by its URI: from another folder a relative one would still mean the first file.
+        absolute = uri if path is None else f"sqlite:///{path.absolute()}"
         with _alone(uri):
-            self._client = MlflowClient(uri)
+            self._client = MlflowClient(absolute)
             experiment = _find_experiment(self._client, uid, name)
         self.experiment_id, self.experiment = experiment.experiment_id, experiment.name
         self._experiment_tags: dict[str, str] = dict(experiment.tags)

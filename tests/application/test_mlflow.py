@@ -139,11 +139,11 @@ def test_the_studys_run_has_the_report_and_opens_with_its_conclusion(study: RunS
 def test_a_report_made_again_replaces_the_one_in_mlflow(swept: RunStudy) -> None:
     (swept.run_folder.report / "report.html").write_text("another")
 
-    assert swept.call("sync", "swept", "--uri", swept.uri).code == 0
+    assert swept.call("sync", "swept").code == 0
     assert stored_page(swept) == "another"
     before = content(swept)["study"]["tags"]
     assert swept.call("report", "swept").code == 0
-    assert swept.call("sync", "swept", "--uri", swept.uri).code == 0
+    assert swept.call("sync", "swept").code == 0
     assert stored_page(swept).startswith("<!DOCTYPE html>")
     after = content(swept)["study"]["tags"]
     assert {name for name in after if after[name] != before.get(name)} == {"archsearch.report_sha256"}
