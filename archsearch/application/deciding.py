@@ -15,6 +15,9 @@ from archsearch.study import StudyConfig, TrialSpec
 from archsearch.study.settings import ExecutionSettings
 from archsearch.training.values import Compute
 
+# More networks side by side say no more of the arithmetic that suits them, and take longer.
+_MEASURED_PACK = 4
+
 
 def decide_compute(
     study: StudyConfig, specs: Sequence[TrialSpec], dataset: Dataset, devices: Devices
@@ -80,6 +83,7 @@ def decide_arithmetic(
         device=devices.kind,
         threads=threads,
         may_capture=ranks == 1,
+        pack=min(len(study.seeds), _MEASURED_PACK) if ranks == 1 and settings.executor != "ray" else 1,
     )
     if not shares_cores:
         return compute

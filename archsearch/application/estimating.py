@@ -35,7 +35,7 @@ class Estimate:
 
 
 def estimate_trainings(study: StudyConfig, specs: Sequence[TrialSpec]) -> Estimate:
-    """Time some steps of training of the network of median MACs, and trace the memory of all.
+    """Time some steps of training of the network in the middle of the compute, and trace the memory of all.
 
     Raises:
         StudyError: This machine cannot run the study.

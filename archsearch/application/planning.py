@@ -135,7 +135,8 @@ def _counted(number: int, noun: str) -> str:
 def plan_study(study: StudyConfig) -> Plan:
     """Look at what a study would do.
 
-    Time is estimated from some measured steps of training of the network of median MACs, scaled by MACs.
+    Time is estimated from some measured steps of training of the network in the middle of the compute,
+    scaled by MACs.
 
     Raises:
         StudyError: This machine cannot run it.

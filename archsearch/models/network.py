@@ -14,6 +14,7 @@ from archsearch.errors import ArchitectureError
 from archsearch.models.blocks import build_block
 from archsearch.models.initialization import initialize
 from archsearch.models.layers import Bias, Layers, Linear
+from archsearch.models.memory_format import take_mean
 from archsearch.models.stages import Stage
 
 _HIDDEN_UNITS = 4096
@@ -42,7 +43,7 @@ class GlobalAverage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return one number a channel."""
-        return x.mean((2, 3))
+        return take_mean(x)
 
 
 def build_network(architecture: Architecture, input_shape: tuple[int, ...], classes: int) -> nn.Module:

@@ -186,7 +186,7 @@ _CONVERSIONS: dict[Any, Callable[[Any, Place], nn.Module]] = {
     blocks.DropPath.forward: lambda module, place: packed_layers.PackedDropPath(module.keep_frac, place),
     joins.Concatenate.forward: lambda _, place: packed_layers.PackedConcatenate(place),
     shortcuts.ZeroPadding.forward: lambda module, place: packed_layers.PackedZeroPadding(
-        module.stride, module.padding, place
+        module.stride, module.added_channels, place
     ),
 }
 

@@ -6,7 +6,7 @@ alone. Parameters are given to a layer by `pack_networks`, under the names they 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from archsearch.models.joins import Concatenate
+from archsearch.models.memory_format import is_channels_last, subsample
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,18 @@ class Place:
     def split(self, x: Tensor) -> Tensor:
         """View ``[N, K*C, ...]`` as ``[N, K, C, ...]``."""
         return x.view(x.shape[0], self.count, -1, *x.shape[2:])
+
+    def treat_each(self, treat: Callable[[list[Tensor], int], Tensor], *pieces: Tensor) -> Tensor:
+        """Treat each network's channels for themselves, in the memory format in which they lie.
+
+        Args:
+            treat: Is given the pieces, apart by network, and the dimension of the channels.
+            pieces: ``[N, K*C, ...]``.
+        """
+        if is_channels_last(pieces[0]):
+            last = [piece.movedim(1, 3) for piece in pieces]
+            return treat([x.view(*x.shape[:3], self.count, -1) for x in last], 4).flatten(3).movedim(3, 1)
+        return treat([self.split(piece) for piece in pieces], 2).flatten(1, 2)
 
     def per_network(self, parameter: Tensor, like: Tensor) -> Tensor:
         """View one scalar a network so that it broadcasts over a split tensor."""
@@ -164,19 +177,23 @@ class PackedConcatenate(Concatenate):
 
     def gather(self, *pieces: Tensor) -> Tensor:
         """Concatenate each network's own."""
-        return torch.cat([self.place.split(piece) for piece in pieces], 2).flatten(1, 2)
+        return self.place.treat_each(torch.cat, *pieces)
 
 
 class PackedZeroPadding(nn.Module):
     """Subsampling, and zeros as further channels of each network."""
 
-    def __init__(self, stride: int, padding: Sequence[int], place: Place) -> None:
+    def __init__(self, stride: int, added_channels: int, place: Place) -> None:
         super().__init__()
         self.stride = stride
-        self.padding = tuple(padding)
+        self.added_channels = added_channels
         self.place = place
 
     def forward(self, raw: Tensor, _entered: Tensor) -> Tensor:
         """Return the raw input, subsampled and padded."""
-        split = self.place.split(raw[:, :, :: self.stride, :: self.stride])
-        return functional.pad(split, self.padding).flatten(1, 2)
+        return self.place.treat_each(self._pad, subsample(raw, self.stride))
+
+    def _pad(self, pieces: list[Tensor], channels: int) -> Tensor:
+        (piece,) = pieces
+        behind = (0, 0) * (piece.ndim - 1 - channels)
+        return functional.pad(piece, (*behind, 0, self.added_channels))

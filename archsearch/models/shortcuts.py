@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from archsearch.architecture import BlockPlan
 from archsearch.models.layers import Layers
+from archsearch.models.memory_format import subsample
 
 _HALF = 0.5
 
@@ -30,11 +31,11 @@ class ZeroPadding(nn.Module):
     def __init__(self, plan: BlockPlan) -> None:
         super().__init__()
         self.stride = plan.stride
-        self.padding = (0, 0, 0, 0, 0, plan.out_channels - plan.in_channels)
+        self.added_channels = plan.out_channels - plan.in_channels
 
     def forward(self, raw: Tensor, _entered: Tensor) -> Tensor:
         """Return the raw input, subsampled and padded."""
-        return functional.pad(raw[:, :, :: self.stride, :: self.stride], self.padding)
+        return functional.pad(subsample(raw, self.stride), (0, 0, 0, 0, 0, self.added_channels))
 
 
 class Projected(nn.Module):

@@ -18,6 +18,7 @@ from queue import SimpleQueue
 
 from optuna.trial import FrozenTrial
 
+from archsearch.execution.launching import stand_back
 from archsearch.search.optuna_copying import PATIENCE_S, Finished, Target
 from archsearch.study.schema import Direction
 
@@ -77,6 +78,7 @@ class OptunaMirror:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
+        stand_back(process.pid)
         self._given = self._done = 0
         self._outbox: SimpleQueue[Target | Finished | None] = SimpleQueue()
         # The address goes this way and not by an argument, which is open to everybody on the machine.

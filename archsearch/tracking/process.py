@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from archsearch.execution.launching import stand_back
 from archsearch.tracking.address import hide_passwords, resolve_uri
 from archsearch.tracking.status import MirrorStatus
 
@@ -72,6 +73,7 @@ class MirrorProcess:
             # Ctrl-C is for the conductor, which then lets the mirror write the rest.
             start_new_session=True,
         )
+        stand_back(self._process.pid)
         self._listener = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
         self._listener.start()
 

@@ -10,14 +10,14 @@ import torch
 
 from archsearch.architecture import Architecture
 from archsearch.data import Dataset
-from archsearch.errors import ArchsearchError
+from archsearch.errors import ArchsearchError, PackingError
 from archsearch.models import build_network
 from archsearch.study.settings import TrainingSettings
 from archsearch.training.failure import describe_failure
 from archsearch.training.measuring import (
     build_step,
     describe_arithmetic,
-    find_median,
+    find_middle,
     sample_batch,
     time_in_turns,
 )
@@ -36,13 +36,15 @@ def choose_compute(
     device: Literal["cpu", "cuda", "mps"],
     threads: int,
     may_capture: bool = True,
+    pack: int = 1,
 ) -> Compute:
     """Choose precision and memory format for a study, and whether its steps are captured.
 
-    ``precision: auto`` times steps of training of the architecture of median MACs in float32, float32 with
-    channels last, and (where the hardware computes it) bfloat16 with channels last, in turns; on CUDA each
-    eager and captured. A candidate is taken when it is at least 10 % faster than the simpler one. A precision
-    that the study names is taken without measuring, but for capturing.
+    ``precision: auto`` times steps of training of the network in the middle of the study's compute in
+    float32, and (where the hardware computes it) in bfloat16 with channels last, in turns; on a GPU in
+    float32 with channels last too, and on CUDA each eager and captured. A candidate is taken when it is at
+    least 10 % faster than the simpler one. A precision that the study names is taken without measuring, but for
+    capturing. On a CPU images always have channels last, which is faster there in both precisions.
 
     Args:
         architectures: Those that the study may train.
@@ -51,11 +53,13 @@ def choose_compute(
         device: Where trials run.
         threads: Threads of one worker on a CPU.
         may_capture: Whether a step is all on one device, so that on CUDA it can be captured.
+        pack: Networks that are timed side by side, where they can be packed.
     """
-    plain = Compute(precision="32", channels_last=False, threads=threads, device=device)
     # Channels mean nothing to flat inputs.
-    channels_last = len(dataset.input_shape) == 3
-    bf16 = replace(plain, precision="bf16", channels_last=channels_last)
+    images = len(dataset.input_shape) == 3
+    # On a CPU float32 is at most as slow with them last, for each family and size that was tried.
+    plain = Compute(precision="32", channels_last=images and device == "cpu", threads=threads, device=device)
+    bf16 = replace(plain, precision="bf16", channels_last=images)
     here = device != "cuda" or torch.cuda.is_available()
     if training.precision == "32":
         candidates, reason = [plain], "precision: 32 is what the study asks for"
@@ -66,13 +70,14 @@ def choose_compute(
         candidates = [plain]
     else:
         reason = "float32, as there is nothing else to choose on this device"
-        candidates = [plain, replace(plain, channels_last=True)] if channels_last else [plain]
+        candidates = list(dict.fromkeys([plain, replace(plain, channels_last=images)]))
         candidates += [bf16] if computes_bf16(device) else []
     if device == "cuda" and here and may_capture:
         candidates = [replace(one, captured=captured) for one in candidates for captured in (False, True)]
     if not architectures or len(candidates) == 1:
         return replace(candidates[0], reason=reason)
-    chosen = _measure_candidates(candidates, find_median(architectures, dataset), training, dataset)
+    architecture = find_middle(architectures, dataset)
+    chosen = _measure_candidates(candidates, architecture, training, dataset, pack=pack)
     if device != "cpu":
         return_memory(device, thoroughly=True)
     return chosen if training.precision == "auto" else replace(chosen, reason=f"{reason}; {chosen.reason}")
@@ -89,8 +94,8 @@ def choose_pack(
 ) -> Compute:
     """Choose how many replicates of a trial are trained as one network.
 
-    All of them, or as many as the memory takes of the largest network, where a step of the network of median
-    MACs then takes at least 10 % less time than one step each; else 1.
+    All of them, or as many as the memory takes of the largest network, where a step of the network in the
+    middle of the study's compute then takes at least 10 % less time than one step each; else 1.
 
     Args:
         compute: Precision and memory format, as `choose_compute` gives them.
@@ -105,7 +110,7 @@ def choose_pack(
     pack = min(replicates, fitting)
     if pack < 2:
         return add_reason(compute, "replicates one by one, for two of the largest network exceed the memory")
-    architecture = find_median(architectures, dataset)
+    architecture = find_middle(architectures, dataset)
     try:
         one, packed = _time_packed(compute, architecture, training, dataset, pack=pack)
     # Nor must this end the study: such networks are trained one by one.
@@ -155,7 +160,12 @@ def computes_bf16(device: str) -> bool:
 
 
 def _measure_candidates(
-    candidates: Sequence[Compute], architecture: Architecture, training: TrainingSettings, dataset: Dataset
+    candidates: Sequence[Compute],
+    architecture: Architecture,
+    training: TrainingSettings,
+    dataset: Dataset,
+    *,
+    pack: int,
 ) -> Compute:
     first = candidates[0]
     torch.set_num_threads(first.threads)
@@ -165,14 +175,18 @@ def _measure_candidates(
     try:
         for candidate in candidates:
             with torch.random.fork_rng(devices=[]):
-                network = build_network(architecture, dataset.input_shape, dataset.num_classes)
-            step = build_step(candidate, [network], training, batch)
+                networks = [
+                    build_network(architecture, dataset.input_shape, dataset.num_classes) for _ in range(pack)
+                ]
+            step = build_step(candidate, networks, training, batch)
             # a GPU may have no kernel for one of them, or no memory, and not each step can be captured
             if why := "" if first.device == "cpu" or candidate == first else _failure_of(step):
                 failed.append(f"{describe_arithmetic(candidate)} failed: {why}")
             else:
                 steps[candidate] = step
         timings = time_in_turns(list(steps), list(steps.values()))
+    except PackingError:
+        return _measure_candidates(candidates, architecture, training, dataset, pack=1)
     # A network that cannot be trained here fails as a trial, with its reason; it must not end the study.
     except (RuntimeError, MemoryError) as error:
         reason = describe_failure(error).splitlines()[0]
@@ -183,7 +197,8 @@ def _measure_candidates(
         if timing.seconds * NEEDED_GAIN <= chosen.seconds:
             chosen = timing
     measured = "; ".join([*(str(timing) for timing in timings), *failed])
-    reason = f"{architecture.name}, a step of {len(batch[1])} images, median: {measured}"
+    packed = f", {pack} packed" if pack > 1 else ""
+    reason = f"{architecture.name}{packed}, a step of {len(batch[1])} images, median: {measured}"
     return replace(chosen.compute, reason=reason)
 
 

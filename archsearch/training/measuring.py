@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import statistics
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import nn
@@ -66,13 +68,15 @@ def measure_step(
     return len(batch[1]), timing.seconds
 
 
-def find_median(architectures: Sequence[Architecture], dataset: Dataset) -> Architecture:
-    """Return the architecture of median MACs; of an even number the lower one."""
+def find_middle(architectures: Sequence[Architecture], dataset: Dataset) -> Architecture:
+    """Return the architecture in the middle of the compute: of all MACs, half are of it and smaller ones."""
 
     def macs(architecture: Architecture) -> int:
         return count_cost(architecture, dataset.input_shape, dataset.num_classes).macs
 
-    return sorted(architectures, key=macs)[(len(architectures) - 1) // 2]
+    rising = sorted(architectures, key=macs)
+    spent = list(accumulate(map(macs, rising)))
+    return rising[bisect_left(spent, spent[-1] / 2)]
 
 
 def sample_batch(

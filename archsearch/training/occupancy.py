@@ -21,7 +21,7 @@ from archsearch.study.settings import TrainingSettings
 from archsearch.training.compute import add_reason
 from archsearch.training.evaluation import build_fabric
 from archsearch.training.failure import describe_failure
-from archsearch.training.measuring import build_trainer, find_median
+from archsearch.training.measuring import build_trainer, find_middle
 from archsearch.training.memory import CONTEXT_MIB, measure_free_mib, return_memory
 from archsearch.training.packing import put_side_by_side
 from archsearch.training.values import Compute
@@ -67,8 +67,8 @@ def choose_sharing(
 ) -> Compute:
     """Choose how many workers share a GPU, each training one job or pack at a time.
 
-    The time that the network of median MACs leaves the GPU idle is measured with its kernels' times, and the
-    memory of the largest one at its peak, both packed and captured as trials will be.
+    The time that the network in the middle of the compute leaves the GPU idle is measured with its kernels'
+    times, and the memory of the largest one at its peak, both packed and captured as trials will be.
 
     Args:
         compute: Precision, memory format, capturing and packing as they have been chosen.
@@ -79,7 +79,7 @@ def choose_sharing(
         cores: For the workers of one GPU.
     """
     try:
-        busy_frac = measure_busy_frac(compute, find_median(architectures, dataset), training, dataset)
+        busy_frac = measure_busy_frac(compute, find_middle(architectures, dataset), training, dataset)
         return_memory(compute.device, thoroughly=True)
         need_mib = measure_need_mib(compute, largest, training, dataset)
     # Whatever it is: it must not end the study.

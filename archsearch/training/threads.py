@@ -25,7 +25,7 @@ from archsearch.models import build_network
 from archsearch.study.settings import TrainingSettings
 from archsearch.training.compute import NEEDED_GAIN, add_reason
 from archsearch.training.failure import describe_failure
-from archsearch.training.measuring import build_step, find_median, sample_batch, time_in_turns
+from archsearch.training.measuring import build_step, find_middle, sample_batch, time_in_turns
 from archsearch.training.values import Compute
 
 # Workers of one thread each compete for memory. None was seen to slow another down by so much, so what gains
@@ -47,9 +47,9 @@ def share_cores(
 ) -> Compute:
     """Choose how many threads each training takes, so that no core is asked for twice.
 
-    Steps of the network of median MACs are timed alone with each number of threads, in turns. More are
-    taken where they make a step at least 10 % faster. Where the number of workers is free, more threads mean
-    fewer workers: what was faster alone is timed again with every core busy, and fewer workers must make the
+    Steps of the network in the middle of the compute are timed alone with each number of threads, in turns.
+    More are taken where they make a step at least 10 % faster. Where the number of workers is free, more
+    threads mean fewer workers: what was faster alone is timed again with every core busy, and fewer workers must make the
     machine as a whole at least 10 % faster.
 
     Args:
@@ -64,7 +64,7 @@ def share_cores(
     compute = replace(compute, threads=counts[0])
     if len(counts) == 1 or not architectures:
         return compute
-    architecture = find_median(architectures, dataset)
+    architecture = find_middle(architectures, dataset)
     try:
         probe = _Probe.of(compute, architecture, training, dataset)
         seconds, how = probe.time_alone(counts), "a step alone"

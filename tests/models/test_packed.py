@@ -6,10 +6,13 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from archsearch.architecture import BLOCKS, FIELDS, resolve_architecture
 from archsearch.errors import ArchitectureError, PackingError
 from archsearch.models import build_network
+from archsearch.models.memory_format import is_channels_last
 from archsearch.models.packed import pack_networks
 from tests.architecture.random_fields import small_input
 from tests.models.contract import CLASSES, settings_of_block
@@ -207,3 +210,53 @@ def test_what_would_see_or_mix_several_networks_is_refused():
     flat = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten(0))
     with pytest.raises(PackingError, match="a Flatten of other dimensions"):
         pack_networks([flat, flat])
+
+
+class _MixedFormats(TorchDispatchMode):
+    """Collects operations on images of which some have channels last and some have not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        tensors = [x for x in tree_leaves((args, result)) if isinstance(x, torch.Tensor) and x.ndim == 4]
+        # a view computes nothing, and one pixel or channel is of both formats
+        plain = [x for x in tensors if x.is_contiguous() and not is_channels_last(x) and x.shape[1] > 1]
+        if plain and not func.is_view and "view" not in str(func):
+            self.found.add(str(func))
+        return result
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"shortcut": "projection"},
+        {"preactivation": True},
+        {"shortcut": "scaled"},
+        {"drop_path": 0.2},
+        {"block": "plain"},
+        {"block": "highway"},
+        {"block": "dense", "depth": 10},
+        {"block": "grouped", "depth": 11, "cardinality": 2},
+        {"norm": "none"},
+    ],
+)
+def test_channels_that_are_last_stay_last_forward_and_backward(fields, count):
+    architecture = resolve_architecture({"depth": 8, "width": 4} | fields)
+    networks = [
+        build_network(architecture, (3, 16, 16), 10).to(memory_format=torch.channels_last)
+        for _ in range(count)
+    ]
+    network = networks[0] if count == 1 else pack_networks(networks)
+    network.to(memory_format=torch.channels_last)
+    images = torch.rand(8, 3 * count, 16, 16).contiguous(memory_format=torch.channels_last)
+    mixed = _MixedFormats()
+
+    with mixed:
+        network(images).sum().backward()
+
+    assert not mixed.found

@@ -5,10 +5,10 @@ import torch
 
 from archsearch.architecture import resolve_architecture
 from archsearch.data import load_dataset
-from archsearch.errors import ArchsearchError
+from archsearch.errors import ArchsearchError, PackingError
 from archsearch.models import build_network
 from archsearch.study.settings import DataSettings, TrainingSettings
-from archsearch.training import compute
+from archsearch.training import compute, measuring
 from archsearch.training.compute import choose_compute, choose_pack
 from archsearch.training.evaluation import settle_arithmetic
 from archsearch.training.measuring import Timing, build_step, sample_batch
@@ -17,64 +17,70 @@ from archsearch.training.values import Compute
 from tests.devices import needs_cuda
 
 
-def choose(precision="auto", depths=(8,), data=None, **changes):
+def choose(precision="auto", depths=(8,), data=None, pack=1, **changes):
     return choose_compute(
         [resolve_architecture({"depth": depth, "width": 4} | changes) for depth in depths],
         TrainingSettings(precision=precision, batch_size=32),
         load_dataset(data or DataSettings()),
         device="cpu",
         threads=1,
+        pack=pack,
     )
 
 
 def pretend(monkeypatch, **milliseconds):
-    """Let steps take so long: plain, channels_last, bf16."""
+    """Let steps take so long: float32 and bf16, both with channels last."""
 
     def timings(candidates, _):
-        names = {("32", False): "plain", ("32", True): "channels_last"}
-        return [
-            Timing(c, milliseconds[names.get((c.precision, c.channels_last), "bf16")] / 1000)
-            for c in candidates
-        ]
+        assert all(candidate.channels_last for candidate in candidates)
+        names = {"32": "float32", "bf16": "bf16"}
+        return [Timing(c, milliseconds[names[c.precision]] / 1000) for c in candidates]
 
     monkeypatch.setattr(compute, "time_in_turns", timings)
     monkeypatch.setattr(compute, "computes_bf16", lambda _: True)
 
 
-@pytest.mark.parametrize(("precision", "channels_last"), [("32", False), ("bf16", True)])
-def test_a_precision_that_the_study_names_is_taken_unmeasured(monkeypatch, precision, channels_last):
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+def test_a_precision_that_the_study_names_is_taken_unmeasured(monkeypatch, precision):
     monkeypatch.setattr(compute, "time_in_turns", None)
 
     chosen = choose(precision)
 
-    assert (chosen.precision, chosen.channels_last) == (precision, channels_last)
+    assert (chosen.precision, chosen.channels_last) == (precision, True)
     assert chosen.reason == f"precision: {precision} is what the study asks for"
 
 
-@pytest.mark.parametrize(
-    ("times", "expected"),
-    [
-        ({"plain": 10, "channels_last": 9.5, "bf16": 9.3}, ("32", False)),
-        ({"plain": 10, "channels_last": 8, "bf16": 7.5}, ("32", True)),
-        ({"plain": 10, "channels_last": 9.5, "bf16": 4}, ("bf16", True)),
-        ({"plain": 10, "channels_last": 8, "bf16": 4}, ("bf16", True)),
-        ({"plain": 10, "channels_last": 20, "bf16": 30}, ("32", False)),
-    ],
-)
-def test_what_is_a_tenth_faster_than_something_simpler_is_chosen(monkeypatch, times, expected):
-    pretend(monkeypatch, **times)
+@pytest.mark.parametrize(("bf16_ms", "expected"), [(9.3, "32"), (9, "bf16"), (4, "bf16"), (30, "32")])
+def test_what_is_a_tenth_faster_than_something_simpler_is_chosen(monkeypatch, bf16_ms, expected):
+    pretend(monkeypatch, float32=10, bf16=bf16_ms)
 
     chosen = choose()
 
-    assert (chosen.precision, chosen.channels_last) == expected
-    for milliseconds in times.values():
-        assert f"{milliseconds:.1f} ms" in chosen.reason
+    assert (chosen.precision, chosen.channels_last) == (expected, True)
+    assert "32, channels last 10.0 ms" in chosen.reason
+    assert f"bf16, channels last {bf16_ms:.1f} ms" in chosen.reason
 
 
-def test_the_network_of_median_cost_is_measured(monkeypatch):
-    pretend(monkeypatch, plain=1, channels_last=1, bf16=1)
+@pytest.mark.parametrize(
+    ("depths", "measured"), [((8, 14, 56), 56), ((8, 14, 20, 26), 20), ((8, 8, 8, 8, 14), 8)]
+)
+def test_the_network_in_the_middle_of_the_compute_is_measured(monkeypatch, depths, measured):
+    pretend(monkeypatch, float32=1, bf16=1)
 
-    assert choose(depths=(8, 14, 56)).reason.startswith("residual-14 w4 pad, a step of 32 images")
+    assert choose(depths=depths).reason.startswith(f"residual-{measured} w4 pad, a step of 32 images")
+
+
+def test_what_is_trained_side_by_side_is_measured_so():
+    assert choose(pack=3).reason.startswith("residual-8 w4 pad, 3 packed, a step of 32 images")
+
+
+def test_what_cannot_be_packed_is_measured_alone(monkeypatch):
+    def refuse(_):
+        raise PackingError("it has a layer of its own")
+
+    monkeypatch.setattr(measuring, "PackedClassifier", refuse)
+
+    assert choose(pack=3).reason.startswith("residual-8 w4 pad, a step of 32 images")
 
 
 def test_measuring_is_real_quick_and_leaves_the_random_numbers_alone():
@@ -103,7 +109,9 @@ def test_a_network_that_cannot_be_trained_here_leaves_float32_and_says_why(monke
 
     monkeypatch.setattr(compute, "time_in_turns", out_of_memory)
 
-    assert choose() == Compute(reason="float32, as residual-8 w4 pad cannot be measured: out of memory")
+    assert choose() == Compute(
+        channels_last=True, reason="float32, as residual-8 w4 pad cannot be measured: out of memory"
+    )
 
 
 def choose_packing(monkeypatch, *, one_ms, packed_ms, replicates=3, fitting=99):

@@ -36,7 +36,7 @@ def choose(monkeypatch, *, busy_frac=0.3, need_mib=2000.0, free_mib=80_000.0, co
     monkeypatch.setattr(occupancy, "measure_free_mib", lambda _: free_mib)
     chosen = choose_sharing(
         Compute(device="cuda", reason="because"),
-        [SMALL, SMALL, LARGE],
+        [*[SMALL] * 20, LARGE],
         LARGE,
         TrainingSettings(),
         load_dataset(DataSettings()),
