@@ -6,33 +6,34 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.tasks import Task, normalized_splits
+from benchmarks.tasks import Task, Training, normalized_splits
 
 
 def run(task: Task) -> float:
     """Train the sweep; returns the mean validation accuracy."""
     dataset, splits = normalized_splits(task)
     accuracies = []
-    for depth, seed in task.trainings():
-        torch.manual_seed(seed)
-        network = task.network(depth, dataset)
-        accuracies.append(_train(task, network, splits, seed))
+    for training in task.trainings():
+        torch.manual_seed(training.seed)
+        network = task.network(training.depth, dataset)
+        accuracies.append(_train(task, training, network, splits))
     return sum(accuracies) / len(accuracies)
 
 
-def _train(task: Task, network: nn.Module, splits: dict, seed: int) -> float:
+def _train(task: Task, training: Training, network: nn.Module, splits: dict) -> float:
     images, labels = splits["train"]
     steps = -(-len(labels) // task.batch_size)
     optimizer = torch.optim.SGD(
-        network.parameters(), lr=task.learning_rate, momentum=0.9, weight_decay=1e-4, fused=True
+        network.parameters(), lr=training.learning_rate, momentum=0.9, weight_decay=1e-4, fused=True
     )
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=task.learning_rate, total_steps=steps * task.epochs
+        optimizer, max_lr=training.learning_rate, total_steps=steps * task.epochs
     )
     accuracy = 0.0
     for epoch in range(task.epochs):
         network.train()
-        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed * 1000 + epoch))
+        generator = torch.Generator().manual_seed(training.seed * 1000 + epoch)
+        order = torch.randperm(len(labels), generator=generator)
         for index in order.split(task.batch_size):
             loss = functional.cross_entropy(network(images[index]), labels[index])
             loss.backward()

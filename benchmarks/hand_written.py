@@ -17,10 +17,12 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.tasks import Task, normalized_splits
 
 
-class _Classifier(pl.LightningModule):
-    def __init__(self, network: torch.nn.Module, task: Task, classes: int) -> None:
+class Classifier(pl.LightningModule):
+    """The module that both stacks with Lightning train."""
+
+    def __init__(self, network: torch.nn.Module, learning_rate: float, classes: int) -> None:
         super().__init__()
-        self.network, self.task = network, task
+        self.network, self.learning_rate = network, learning_rate
         self.train_accuracy = torchmetrics.classification.MulticlassAccuracy(classes, average="micro")
         self.val_accuracy = torchmetrics.classification.MulticlassAccuracy(classes, average="micro")
 
@@ -41,13 +43,9 @@ class _Classifier(pl.LightningModule):
         self.log("val_accuracy", self.val_accuracy, prog_bar=True)
 
     def configure_optimizers(self) -> dict:
-        optimizer = torch.optim.SGD(
-            self.parameters(), lr=self.task.learning_rate, momentum=0.9, weight_decay=1e-4
-        )
+        optimizer = torch.optim.SGD(self.parameters(), self.learning_rate, momentum=0.9, weight_decay=1e-4)
         steps = self.trainer.estimated_stepping_batches
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.task.learning_rate, total_steps=int(steps)
-        )
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=int(steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
@@ -62,11 +60,12 @@ def run(task: Task, folder: str) -> float:
     train_set, val_set = (TensorDataset(*splits[name]) for name in ("train", "val"))
 
     def objective(trial: optuna.Trial) -> float:
-        depth, seed = trainings[trial.suggest_int("training", 0, len(trainings) - 1)]
-        pl.seed_everything(seed, verbose=False)
-        module = _Classifier(task.network(depth, dataset), task, dataset.num_classes)
+        training = trainings[trial.suggest_int("training", 0, len(trainings) - 1)]
+        pl.seed_everything(training.seed, verbose=False)
+        network = task.network(training.depth, dataset)
+        module = Classifier(network, training.learning_rate, dataset.num_classes)
         logger = MLFlowLogger(task.name, tracking_uri=uri)
-        logger.log_hyperparams({"depth": depth, "width": task.width, "seed": seed})
+        logger.log_hyperparams({**training._asdict(), "width": task.width})
         trainer = pl.Trainer(max_epochs=task.epochs, logger=logger)
         trainer.fit(
             module,

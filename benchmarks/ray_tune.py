@@ -12,7 +12,7 @@ from ray import tune
 from ray.tune.search.optuna import OptunaSearch
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.hand_written import _Classifier
+from benchmarks.hand_written import Classifier
 from benchmarks.tasks import Task, normalized_splits
 
 
@@ -30,9 +30,10 @@ def run(task: Task, folder: str) -> float:
     def trainable(config: dict) -> None:
         torch.set_num_threads(1)
         dataset, splits = normalized_splits(task)
-        depth, seed = trainings[config["training"]]
-        pl.seed_everything(seed, verbose=False)
-        module = _Classifier(task.network(depth, dataset), task, dataset.num_classes)
+        training = trainings[config["training"]]
+        pl.seed_everything(training.seed, verbose=False)
+        network = task.network(training.depth, dataset)
+        module = Classifier(network, training.learning_rate, dataset.num_classes)
         train_set, val_set = (TensorDataset(*splits[name]) for name in ("train", "val"))
         trainer = pl.Trainer(
             max_epochs=task.epochs,

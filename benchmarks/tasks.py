@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +16,21 @@ from archsearch.models import build_network
 from archsearch.study.settings import DataSettings
 
 
+class Training(NamedTuple):
+    """One training of a sweep."""
+
+    depth: int
+    learning_rate: float
+    seed: int
+
+
 @dataclass(frozen=True)
 class Task:
-    """A sweep of residual networks over depths and seeds.
+    """A sweep of residual networks over depths, learning rates and seeds.
 
     Attributes:
+        learning_rates: Peaks of a one-cycle schedule; SGD with momentum 0.9 and weight decay 1e-4.
         batch_size: Images a step.
-        learning_rate: Peak of a one-cycle schedule; SGD with momentum 0.9 and weight decay 1e-4.
     """
 
     name: str
@@ -29,14 +39,12 @@ class Task:
     width: int
     seeds: tuple[int, ...]
     epochs: int
+    learning_rates: tuple[float, ...] = (0.1,)
     batch_size: int = 64
-    learning_rate: float = 0.1
 
-    def trainings(self) -> Iterator[tuple[int, int]]:
-        """Depth and seed of each training."""
-        for depth in self.depths:
-            for seed in self.seeds:
-                yield depth, seed
+    def trainings(self) -> Iterator[Training]:
+        """Each training once."""
+        return map(Training._make, product(self.depths, self.learning_rates, self.seeds))
 
     def network(self, depth: int, dataset: Dataset) -> nn.Module:
         """A network with weights from torch's global generator."""
@@ -50,9 +58,9 @@ class Task:
 name: {self.name}
 data: {{name: {self.data.name}, {", ".join(f"{k}: {v}" for k, v in data.items() if k != "name")}}}
 architecture: {{block: residual, width: {self.width}}}
-sweep: {{depth: {list(self.depths)}}}
+sweep: {{depth: {list(self.depths)}, training.learning_rate: {list(self.learning_rates)}}}
 seeds: {list(self.seeds)}
-training: {{epochs: {self.epochs}, batch_size: {self.batch_size}, learning_rate: {self.learning_rate},
+training: {{epochs: {self.epochs}, batch_size: {self.batch_size},
            momentum: 0.9, weight_decay: 1.0e-4, schedule: one_cycle, precision: {precision}}}
 execution: {{executor: {executor}, device: cpu}}
 tracking: {{uri: '{mlflow}'}}
@@ -63,7 +71,15 @@ TASKS = {
     task.name: task
     for task in (
         Task("digits-resnet8", DataSettings(name="digits"), (8,), 8, (0, 1, 2), epochs=10),
-        Task("digits-resnet8-20", DataSettings(name="digits"), (8, 20), 8, (0, 1, 2), epochs=10),
+        Task(
+            "digits-resnet8-20",
+            DataSettings(name="digits"),
+            (8, 20),
+            8,
+            (0, 1, 2),
+            epochs=10,
+            learning_rates=(0.05, 0.1, 0.2),
+        ),
         Task(
             "images32-resnet20",
             DataSettings(name="synthetic", samples=1200, image_size=32, channels=3, noise=2.0),

@@ -117,6 +117,7 @@ def run_study(
         if journal.healed:
             say(journal.healed)
         _open_study(study, journal, folder, dataset)
+        uri = resolve_uri(study.tracking.uri) if study.tracking.enabled else ""
         compute = _compute(study, journal, dataset, devices, say)
         if changed := explain_workers(study.execution, devices, compute.threads):
             say(changed)
@@ -129,9 +130,9 @@ def run_study(
         workplace = Workplace(executor, compute, folder)
         recall(tuple(journal.records))
         conductor = Conductor(study, journal, workplace, listen=listen)
-        uri = resolve_uri(study.tracking.uri) if study.tracking.enabled else ""
-        work_left = conductor.take_up()
+        # Not before, for it imports MLflow, and would be in the way of what is measured above.
         mirror = stack.enter_context(MirrorProcess(folder.path, uri, on_message=say)) if uri else None
+        work_left = conductor.take_up()
         reason = conductor.history.finished or ""
         if work_left or not reason:
             reason = _train(study, conductor, workplace, stack, work_left=work_left)

@@ -184,8 +184,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     tell = _take_over_stdout()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "nice"):
-        os.nice(5)
     if options.once:
         tell(sync(options.run_folder, options.uri))
         return

@@ -43,8 +43,8 @@ def choose_compute(
     ``precision: auto`` times steps of training of the network in the middle of the study's compute in
     float32, and (where the hardware computes it) in bfloat16 with channels last, in turns; on a GPU in
     float32 with channels last too, and on CUDA each eager and captured. A candidate is taken when it is at
-    least 10 % faster than the simpler one. A precision that the study names is taken without measuring, but for
-    capturing. On a CPU images always have channels last, which is faster there in both precisions.
+    least 10 % faster than the simpler one. A precision that the study names is taken without measuring, but
+    for capturing. On a CPU images always have channels last, which is faster there in both precisions.
 
     Args:
         architectures: Those that the study may train.

@@ -49,8 +49,8 @@ def share_cores(
 
     Steps of the network in the middle of the compute are timed alone with each number of threads, in turns.
     More are taken where they make a step at least 10 % faster. Where the number of workers is free, more
-    threads mean fewer workers: what was faster alone is timed again with every core busy, and fewer workers must make the
-    machine as a whole at least 10 % faster.
+    threads mean fewer workers: what was faster alone is timed again with every core busy, and fewer workers
+    must make the machine as a whole at least 10 % faster.
 
     Args:
         compute: Precision and memory format, as `choose_compute` gives them.
