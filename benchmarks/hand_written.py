@@ -18,7 +18,7 @@ from benchmarks.tasks import Task, normalized_splits
 
 
 class Classifier(pl.LightningModule):
-    """The module that both stacks with Lightning train."""
+    """The module that both stacks with Lightning train; its methods are Lightning's."""
 
     def __init__(self, network: torch.nn.Module, learning_rate: float, classes: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Classifier(pl.LightningModule):
         self.train_accuracy = torchmetrics.classification.MulticlassAccuracy(classes, average="micro")
         self.val_accuracy = torchmetrics.classification.MulticlassAccuracy(classes, average="micro")
 
-    def training_step(self, batch: tuple, _: int) -> torch.Tensor:
+    def training_step(self, batch: tuple, _: int) -> torch.Tensor:  # noqa: D102
         images, labels = batch
         logits = self.network(images)
         loss = functional.cross_entropy(logits, labels)
@@ -35,14 +35,14 @@ class Classifier(pl.LightningModule):
         self.log("train_accuracy", self.train_accuracy, on_step=False, on_epoch=True, prog_bar=True)
         return loss
 
-    def validation_step(self, batch: tuple, _: int) -> None:
+    def validation_step(self, batch: tuple, _: int) -> None:  # noqa: D102
         images, labels = batch
         logits = self.network(images)
         self.val_accuracy(logits, labels)
         self.log("val_loss", functional.cross_entropy(logits, labels), prog_bar=True)
         self.log("val_accuracy", self.val_accuracy, prog_bar=True)
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> dict:  # noqa: D102
         optimizer = torch.optim.SGD(self.parameters(), self.learning_rate, momentum=0.9, weight_decay=1e-4)
         steps = self.trainer.estimated_stepping_batches
         scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=int(steps))

@@ -2,7 +2,7 @@
 
 from archsearch.analysis.comparisons import CellComparison, compare_curves
 from archsearch.analysis.curve_reading import CurveReading, read_curves
-from archsearch.analysis.curve_results import SMALLEST_DIFFERENCE, CellResults, CurveResults
+from archsearch.analysis.curve_results import CellResults, CurveResults
 from archsearch.analysis.depth_curve import MEASURES, DepthCurve, DepthPoint, depth_curves
 from archsearch.analysis.recommendation import Recommendation, recommend
 from archsearch.analysis.replication import cells_to_replicate, look_level
@@ -10,7 +10,6 @@ from archsearch.analysis.verdict import Verdict, judge
 
 __all__ = [
     "MEASURES",
-    "SMALLEST_DIFFERENCE",
     "CellComparison",
     "CellResults",
     "CurveReading",

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from archsearch.analysis.curve_results import SMALLEST_DIFFERENCE, CellResults, CurveResults
+from archsearch.analysis.curve_results import CellResults, CurveResults
 from archsearch.analysis.deciding_study import write_deciding_study
+from archsearch.analysis.replication import look_level
 from archsearch.analysis.validity import find_notes
 from archsearch.journal import ReplicateHistory, StudyHistory, TrialHistory
 from archsearch.study import label_values
+from archsearch.study.schema import SMALLEST_DIFFERENCE
 
 _DEPTH = "architecture.depth"
 
@@ -38,19 +40,18 @@ class CurveReading:
     trials: tuple[TrialHistory, ...]
 
 
-def read_curves(
-    history: StudyHistory, *, smallest_difference: float = SMALLEST_DIFFERENCE
-) -> list[CurveReading]:
+def read_curves(history: StudyHistory) -> list[CurveReading]:
     """Put the trials of a study into curves, in the order of their first trials.
 
     Only what was trained under the study's seeds counts: the trials of a sweep, or what confirms the best of
-    a cell's search. Failed replicates count too: one that ended in what is not a number is a result.
+    a cell's search. Failed replicates count too: one that ended in what is not a number is a result. The
+    smallest difference that matters, and how many seeds were to be added, is what the study said last.
     """
     grouped: dict[str, list[TrialHistory]] = {}
     for trial in history.trials.values():
         if trial.phase != "include" and trial.outcome != "infeasible":
             grouped.setdefault(_label(trial), []).append(trial)
-    return [_curve(history, label, trials, smallest_difference) for label, trials in grouped.items()]
+    return [_curve(history, label, trials) for label, trials in grouped.items()]
 
 
 def _label(trial: TrialHistory) -> str:
@@ -62,10 +63,8 @@ def _shared(trial: TrialHistory) -> dict[str, Any]:
     return {path: value for path, value in trial.cell.items() if path != _DEPTH}
 
 
-def _curve(
-    history: StudyHistory, label: str, trials: list[TrialHistory], smallest_difference: float
-) -> CurveReading:
-    header = history.header
+def _curve(history: StudyHistory, label: str, trials: list[TrialHistory]) -> CurveReading:
+    header, session = history.header, history.sessions[-1].fields if history.sessions else {}
     searched = any(_DEPTH in trial.values for trial in trials)
     chosen = _one_a_depth(trials)
     results = CurveResults(
@@ -77,9 +76,12 @@ def _curve(
         classes=header.get("classes"),
         train_images=header.get("train_images"),
         val_images=header.get("val_images"),
-        smallest_difference=smallest_difference,
+        smallest_difference=session.get("smallest_difference", SMALLEST_DIFFERENCE),
         notes=find_notes(chosen, header.get("identity", {}).get("search", {})),
     )
+    if "seeds" in session:
+        seeds = max((cell.ended for cell in results.cells), default=0)
+        results = replace(results, level=look_level(seeds, **session["seeds"]))
     if searched and "text" in header:
         results = replace(results, deciding_study=write_deciding_study(header["text"], header["source"]))
     return CurveReading(results, _shared(trials[0]), chosen)

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from archsearch.statistics.descriptive import mean_and_std
-
-SMALLEST_DIFFERENCE = 0.01
-"""Differences of error below this one matter to nobody, unless a study says otherwise; a fraction."""
+from archsearch.study.schema import SMALLEST_DIFFERENCE
 
 LEVEL = 0.05
 """How often a verdict may claim what is not so."""

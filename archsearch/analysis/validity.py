@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from archsearch.analysis.curve_results import SMALLEST_DIFFERENCE
 from archsearch.analysis.wording import listed
 from archsearch.journal import ReplicateHistory, TrialHistory
+from archsearch.study.schema import SMALLEST_DIFFERENCE
 
 _SCHEDULE = ("epochs", "batch_size", "optimizer", "schedule", "milestones", "gamma", "warmup_epochs")
 

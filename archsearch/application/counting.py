@@ -13,11 +13,12 @@ def count_trials(study: StudyConfig) -> int:
 
 def count_trainings(study: StudyConfig) -> int:
     """Count the replicates of a study at most: of trials, baselines and confirmations."""
-    cells, seeds = len(study.cells()), max(1, len(study.seeds))
-    baselines = len(study.include) * seeds
+    # Baselines stand in no curve, to which seeds could be added.
+    cells, baselines = len(study.cells()), len(study.include) * max(1, len(study.seeds))
+    seeds = len(study.seeds) + len(study.more_seeds)
     if not study.search:
         return cells * seeds + baselines
     trials = count_trials(study)
     # Of several objectives a whole front is confirmed, at worst every trial.
-    confirmed = (cells if len(study.objectives) == 1 else trials) * len(study.confirmation_seeds)
+    confirmed = (cells if len(study.objectives) == 1 else trials) * seeds
     return trials + confirmed + baselines

@@ -52,6 +52,7 @@ class Plan:
         networks: Different networks, the cheapest first: of a sweep all, of a search all or a sample.
         is_sample: Whether the search may build others than those listed.
         is_search: Whether there is a search, which may prune trainings or repeat them.
+        may_add_seeds: Whether some of the trainings are only for curves that are undecided without.
         infeasible: Reasons for which combinations cannot be built or break a constraint, with their numbers.
         cells: Number of cells.
         trials: Trials that count, without baselines and confirmations.
@@ -69,6 +70,7 @@ class Plan:
     networks: tuple[PlannedNetwork, ...]
     is_sample: bool
     is_search: bool
+    may_add_seeds: bool
     infeasible: dict[str, int]
     cells: int
     trials: int
@@ -86,7 +88,7 @@ class Plan:
         """One line: how much there is to do."""
         parts = [_counted(self.cells, "cell")] if self.cells > 1 else []
         parts.append(_counted(self.trials, "trial"))
-        most = "at most " if self.is_search else ""
+        most = "at most " if self.is_search or self.may_add_seeds else ""
         trainings, epochs = _counted(self.replicates, "training"), _counted(self.epochs, "epoch")
         parts.append(f"{most}{trainings} of {epochs} in all")
         return ", ".join(parts)
@@ -158,6 +160,7 @@ def plan_study(study: StudyConfig) -> Plan:
         networks=networks,
         is_sample=_is_sample(study),
         is_search=bool(study.search),
+        may_add_seeds=bool(study.more_seeds),
         infeasible=dict(infeasible),
         cells=len(study.cells()),
         trials=count_trials(study),

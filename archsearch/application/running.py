@@ -17,6 +17,7 @@ from typing import Any
 
 from archsearch.application.deciding import count_at_once, decide_compute, explain_workers
 from archsearch.application.preparing import prepare_data
+from archsearch.application.replicating import find_undecided
 from archsearch.application.room import find_room, list_largest
 from archsearch.application.sampling import sample_specs
 from archsearch.data import Dataset
@@ -129,7 +130,7 @@ def run_study(
         )
         workplace = Workplace(executor, compute, folder)
         recall(tuple(journal.records))
-        conductor = Conductor(study, journal, workplace, listen=listen)
+        conductor = Conductor(study, journal, workplace, listen=listen, undecided=find_undecided)
         # Not before, for it imports MLflow, and would be in the way of what is measured above.
         mirror = stack.enter_context(MirrorProcess(folder.path, uri, on_message=say)) if uri else None
         work_left = conductor.take_up()
@@ -246,6 +247,8 @@ def _session(study: StudyConfig, workplace: Workplace) -> dict[str, Any]:
         "executor": study.execution.executor,
         "slots": workplace.executor.slots,
         "device": workplace.compute.device,
+        "smallest_difference": study.smallest_difference,
+        "seeds": {"fewest": len(study.seeds), "most": len(study.seeds) + len(study.more_seeds)},
         "clock": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 

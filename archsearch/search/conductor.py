@@ -63,6 +63,7 @@ class Conductor:
         journal: Open for appending, with the ``study`` record.
         workplace: Executor, arithmetic, run folder.
         listen: Called with each record that is written.
+        undecided: Says of a study that may add seeds which trials need another one, by their numbers.
     """
 
     def __init__(
@@ -72,11 +73,13 @@ class Conductor:
         workplace: Workplace,
         *,
         listen: Callable[[Record], None] = lambda _: None,
+        undecided: Callable[[StudyConfig, StudyHistory], Sequence[int]] = lambda *_: (),
     ) -> None:
         self._study = study
         self._journal = journal
         self._workplace = workplace
         self._listen = listen
+        self._undecided = undecided
         self._replay = Replay()
         self._spending = Spending()
         self._queue = ReplicateQueue()
@@ -122,7 +125,9 @@ class Conductor:
                 self._begin(number, self._examine(trial.phase, trial.name, values))
             elif trial.outcome != "infeasible" and not is_settled(trial):
                 self._enqueue(number)
-        work_left = not self._spent() and (len(self._queue) > 0 or self._agenda.next_need() is not None)
+        work_left = not self._spent() and (
+            len(self._queue) > 0 or self._agenda.next_need() is not None or bool(self._short_of_seeds())
+        )
         if not work_left and self._mirror is not None:
             self._mirror.close()
         return work_left
@@ -135,7 +140,9 @@ class Conductor:
             while self._busy < executor.slots and not self._spent() and self._advance():
                 pass
             if not self._running:
-                break
+                if self._spent() or not self._add_seeds():
+                    break
+                continue
             event = inbox.wait()
             if isinstance(event, Result):
                 self._end(event)
@@ -180,12 +187,36 @@ class Conductor:
         trial = self.trials[number]
         more = [seed for seed in self._seeds(trial.phase) if seed not in trial.seeds]
         if more and trial.outcome != "infeasible":
-            described = next(
-                record.fields
-                for record in self._journal.records
-                if record.kind == "trial" and record.fields["trial"] == number
-            )
-            self.record("trial", **{**described, "seeds": [*trial.seeds, *more]})
+            self._describe_again(number, more)
+
+    def _describe_again(self, number: int, more: Sequence[int]) -> None:
+        described = next(
+            record.fields
+            for record in self._journal.records
+            if record.kind == "trial" and record.fields["trial"] == number
+        )
+        self.record("trial", **{**described, "seeds": [*self.trials[number].seeds, *more]})
+
+    # Adding seeds where they are needed.
+
+    def _short_of_seeds(self) -> dict[int, int]:
+        """The next seed of each trial that needs one, when nothing else is left to do."""
+        more = self._study.more_seeds
+        if not more:
+            return {}
+        unused = {
+            number: [seed for seed in more if seed not in self.trials[number].seeds]
+            for number in self._undecided(self._study, self.history)
+        }
+        return {number: seeds[0] for number, seeds in unused.items() if seeds}
+
+    def _add_seeds(self) -> bool:
+        """Queue them; False where all is decided, or the most seeds are reached."""
+        short = self._short_of_seeds()
+        for number, seed in short.items():
+            self._describe_again(number, [seed])
+            self._enqueue(number)
+        return bool(short)
 
     # Making trials.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from archsearch.architecture import published_names
 from archsearch.study.leaves import Leaf, known_leaves, settings_leaves
+from archsearch.study.schema import SMALLEST_DIFFERENCE
 from archsearch.study.settings import BudgetSettings, ExecutionSettings, Settings, TrackingSettings
 from archsearch.study.vocabulary import (
     CONSTRAINTS,
@@ -41,7 +42,13 @@ def study_schema() -> Schema:
         "sweep": _dimensions(leaves.values()),
         "search": _dimensions(leaves.values()),
         "trials": _COUNT,
-        "seeds": {"anyOf": [_COUNT, {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}]},
+        "seeds": _seeds(),
+        "smallest_difference": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "exclusiveMaximum": 1,
+            "default": SMALLEST_DIFFERENCE,
+        },
         "objectives": _objectives(),
         "constraints": _closed(dict.fromkeys(CONSTRAINTS, _bounds())),
         "sampler": _choice(SAMPLERS),
@@ -109,6 +116,13 @@ def _objectives() -> Schema:
         "patternProperties": {"^val_": direction},
         "minProperties": 1,
     }
+
+
+def _seeds() -> Schema:
+    listed = {"type": "array", "items": {"type": "integer"}, "uniqueItems": True}
+    count = {"type": "integer", "minimum": 2}
+    span = {**_closed({"min": count, "max": count}), "required": ["min", "max"]}
+    return {"anyOf": [_COUNT, listed, span]}
 
 
 def _bounds() -> Schema:

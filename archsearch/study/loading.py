@@ -75,6 +75,7 @@ def _parse(document: Document, text: str) -> StudyConfig:
     space = SpaceReader(document)
     searches = bool(space.search)
     seed = parts.read_integer(document, "seed", low=0, high=parts.MAX_SEED) or 0
+    seeds = parts.read_seeds(document, seed, searches=searches)
     study = StudyConfig(
         name=parts.read_name(document),
         seed=seed,
@@ -82,7 +83,9 @@ def _parse(document: Document, text: str) -> StudyConfig:
         sweep=space.sweep,
         search=space.search,
         trials=_read_trials(document, searches=searches),
-        seeds=parts.read_seeds(document, seed, searches=searches),
+        seeds=seeds.first,
+        more_seeds=seeds.more,
+        smallest_difference=parts.read_smallest_difference(document),
         objectives=parts.read_objectives(document, plugins=bool(plugins)),
         constraints=parts.read_constraints(document),
         sampler=parts.read_choice(document, "sampler", SAMPLERS, "tpe"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from archsearch.architecture import published_names
 from archsearch.errors import InputError
 from archsearch.study.leaves import settings_leaves
-from archsearch.study.schema import Bounds, Choice, Direction, Match, Matched
+from archsearch.study.schema import SMALLEST_DIFFERENCE, Bounds, Choice, Direction, Match, Matched
 from archsearch.study.settings import Settings, is_safe_name
 from archsearch.study.space import build_settings
 from archsearch.study.vocabulary import CONSTRAINTS, DIRECTIONS, MATCHED, OBJECTIVES
@@ -60,24 +60,58 @@ def read_settings(document: Document, key: str, model: type[S]) -> S:
         raise error.at(where=document.where((key,))) from error
 
 
-def read_seeds(document: Document, seed: int, *, searches: bool) -> tuple[int, ...]:
+class Seeds(NamedTuple):
+    """The seeds of each cell.
+
+    Attributes:
+        first: That it always has.
+        more: That are added one by one where they are needed.
+    """
+
+    first: tuple[int, ...]
+    more: tuple[int, ...] = ()
+
+
+def read_seeds(document: Document, seed: int, *, searches: bool) -> Seeds:
     """The seeds that count: of each cell's trial, or with a search of its confirmation."""
     given = document.value.get("seeds")
     if given is None:
-        return () if searches else (seed,)
-    if isinstance(given, dict):
-        fix = f"Write seeds: {given['max']}." if isinstance(given.get("max"), int) else ""
-        raise document.error(
-            ("seeds",), "must be a number or a list: ranges are not supported", got=given, fix=fix
-        )
+        return Seeds(() if searches else (seed,))
     if isinstance(given, list):
-        return _listed_seeds(document, given, seed, searches=searches)
-    if not _fits(given, {"type": "integer", "minimum": 1, "maximum": MAX_SEEDS}):
-        rule = f"must be an integer from 1 to {MAX_SEEDS}, or a list of seeds"
-        raise document.error(("seeds",), rule, got=given)
+        return Seeds(_listed_seeds(document, given, seed, searches=searches))
     # A search trains under `seed` itself: confirmation needs seeds that had no part in the choice.
     first = seed + 1 if searches else seed
-    return tuple(range(first, first + given))
+    if isinstance(given, dict):
+        fewest, most = _read_seed_range(document, given)
+        return Seeds(tuple(range(first, first + fewest)), tuple(range(first + fewest, first + most)))
+    if not _fits(given, {"type": "integer", "minimum": 1, "maximum": MAX_SEEDS}):
+        rule = f"must be an integer from 1 to {MAX_SEEDS}, a list of seeds, or a mapping with min and max"
+        raise document.error(("seeds",), rule, got=given)
+    return Seeds(tuple(range(first, first + given)))
+
+
+def _read_seed_range(document: Document, given: dict[str, Any]) -> tuple[int, int]:
+    check_keys(document, ("seeds",), ("min", "max"))
+    for name in ("min", "max"):
+        if name not in given:
+            fix = "Write for instance seeds: {min: 3, max: 10}."
+            raise document.error(("seeds",), "must have both min and max", got=given, fix=fix)
+        # one seed has no spread that would say whether more are needed
+        if not _fits(given[name], {"type": "integer", "minimum": 2, "maximum": MAX_SEEDS}):
+            rule = f"must be an integer from 2 to {MAX_SEEDS}"
+            raise document.error(("seeds", name), rule, got=given[name])
+    if given["max"] < given["min"]:
+        raise document.error(("seeds", "max"), f"must be at least min, {given['min']}", got=given["max"])
+    return given["min"], given["max"]
+
+
+def read_smallest_difference(document: Document) -> float:
+    """The smallest difference of error that matters."""
+    value = document.value.get("smallest_difference", SMALLEST_DIFFERENCE)
+    if not _fits(value, {"type": "number"}) or not 0 < value < 1:
+        rule = "must be a number above 0 and below 1: an error is a fraction"
+        raise document.error(("smallest_difference",), rule, got=value)
+    return float(value)
 
 
 def _listed_seeds(document: Document, given: list[Any], seed: int, *, searches: bool) -> tuple[int, ...]:

@@ -42,6 +42,10 @@ class Match:
     of: str | None = None
 
 
+SMALLEST_DIFFERENCE = 0.01
+"""Differences of error below this one matter to nobody, unless a study says otherwise; a fraction."""
+
+
 @dataclass(frozen=True)
 class StudyConfig:
     """One question, its data, its budget, its seeds.
@@ -54,6 +58,8 @@ class StudyConfig:
         search: Dimensions sampled in each cell; each stands behind those its conditions name.
         trials: Trials of each cell's search; None without a search.
         seeds: Seeds of each cell's trial, or with a search of its confirmation (none where empty).
+        more_seeds: Seeds added one by one where a curve is undecided, in this order; mostly none.
+        smallest_difference: The smallest difference of error that matters, a fraction.
         objectives: Direction by name, in the order written.
         constraints: Bounds by quantity, checked before training.
         match: Solve the width for a budget; None takes the width as given.
@@ -70,6 +76,8 @@ class StudyConfig:
     search: tuple[Dimension, ...]
     trials: int | None
     seeds: tuple[int, ...]
+    more_seeds: tuple[int, ...]
+    smallest_difference: float
     objectives: Mapping[str, Direction]
     constraints: Mapping[str, Bounds]
     sampler: Choice

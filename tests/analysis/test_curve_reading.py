@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from archsearch.analysis import judge, read_curves
-from archsearch.journal import ReplicateHistory, StudyHistory, TrialHistory
+from archsearch.journal import ReplicateHistory, SessionHistory, StudyHistory, TrialHistory
 from archsearch.study import parse_study
 from tests.analysis.trials import cell, trial
 
@@ -141,3 +141,23 @@ def test_a_network_that_still_improves_at_the_end_is_noted(
 
     expected = "At depth 8 the training loss was still falling at the end: train longer."
     assert reading.results.notes == ((expected,) if noted else ())
+
+
+@pytest.mark.parametrize(
+    ("fields", "smallest", "level"),
+    [
+        ({}, 0.01, 0.05),
+        ({"smallest_difference": 0.02, "seeds": {"fewest": 2, "most": 2}}, 0.02, 0.05),
+        # the first look of several, and the second of three, which share the rest
+        ({"smallest_difference": 0.02, "seeds": {"fewest": 2, "most": 4}}, 0.02, 0.025),
+        ({"smallest_difference": 0.02, "seeds": {"fewest": 1, "most": 3}}, 0.02, 0.0125),
+    ],
+)
+def test_the_margin_and_the_looks_are_those_of_the_last_session(
+    fields: dict[str, Any], smallest: float, level: float
+) -> None:
+    sessions = (SessionHistory({"smallest_difference": 0.5}, 0.0, 1.0), SessionHistory(fields, 2.0, 3.0))
+    (reading,) = read_curves(replace(history(trial(0, 8, ERRORS), trial(1, 20, ERRORS)), sessions=sessions))
+
+    assert reading.results.smallest_difference == smallest
+    assert reading.results.level == level

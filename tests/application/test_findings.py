@@ -65,6 +65,20 @@ def test_plain_networks_degrade_with_depth_in_training_error_and_residual_ones_d
     assert statistics.mean(errors["residual", 56]) < statistics.mean(errors["plain", 56]) / 4
 
 
+def test_the_report_calls_it_degradation(degradation: Path) -> None:
+    report = call("report", "degradation", "--json", cwd=degradation).json
+
+    found = {verdict["family"]: verdict for verdict in report["verdicts"]}
+    assert found["plain"]["verdict"] == "degradation"
+    assert found["plain"]["evidence"]["decisive"]["p_adjusted"] < 0.01
+    assert found["residual"]["verdict"] in ("healthy", "saturated")
+    (slopes,) = (
+        row for row in report["comparisons"] if (row["question"], row["measure"]) == ("slopes", "train_error")
+    )
+    assert slopes["p_adjusted"] < 0.01
+    assert report["recommendation"]["depth"] < 56
+
+
 def test_a_residual_network_loses_little_with_a_block_and_a_plain_one_all(degradation: Path) -> None:
     """Veit et al. 2016 (1605.06431), figures 3 and 5, on networks of equal depth."""
     answer = call("lesion", "degradation", "--trial", 1, "--trial", 5, "--json", cwd=degradation)

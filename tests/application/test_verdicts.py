@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -83,19 +82,26 @@ def test_a_training_that_ends_in_no_number_is_told_apart_from_other_failures(tmp
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_plain_networks_degrade_and_residual_ones_do_not(tmp_path: Path) -> None:
-    shutil.copy(Path(__file__).parents[2] / "search_spaces" / "degradation.yaml", tmp_path)
-
-    assert call("run", "degradation.yaml", cwd=tmp_path).code == 0
-    report = call("report", "degradation", "--json", cwd=tmp_path).json
-
-    found = {verdict["family"]: verdict for verdict in report["verdicts"]}
-    assert found["plain"]["verdict"] == "degradation"
-    assert found["plain"]["evidence"]["decisive"]["p_adjusted"] < 0.01
-    assert found["residual"]["verdict"] in ("healthy", "saturated")
-    (slopes,) = (
-        row for row in report["comparisons"] if (row["question"], row["measure"]) == ("slopes", "train_error")
+def test_seeds_are_added_where_a_curve_is_undecided(tmp_path: Path) -> None:
+    (tmp_path / "adaptive.yaml").write_text(
+        "name: adaptive\n"
+        "data: {name: digits, train_limit: 256}\n"
+        "architecture: {width: 4}\n"
+        "sweep: {block: [plain, residual], depth: [8, 26]}\n"
+        "seeds: {min: 2, max: 4}\n"
+        "smallest_difference: 0.02\n"
+        "training: {epochs: 4, batch_size: 32, precision: '32'}\n"
+        "execution: {executor: inline}\n"
+        "tracking: {enabled: false}\n"
     )
-    assert slopes["p_adjusted"] < 0.01
-    assert report["recommendation"]["depth"] < 56
+    assert call("run", "adaptive.yaml", cwd=tmp_path).code == 0
+    history = RunFolder(tmp_path / "runs" / "adaptive").history()
+    verdicts = call("report", "adaptive", "--json", cwd=tmp_path).json["verdicts"]
+
+    seeds = {trial.number: len(trial.seeds) for trial in history.trials.values()}
+    for verdict, numbers in zip(verdicts, ([0, 1], [2, 3]), strict=True):
+        most = max(seeds[number] for number in numbers)
+        assert verdict["evidence"]["smallest_difference"] == 0.02
+        assert verdict["evidence"]["level"] == (0.025 if most == 2 else 0.0125)
+        assert verdict["verdict"] != "undecided" or most == 4
+    assert all(trial.outcome == "complete" for trial in history.trials.values())

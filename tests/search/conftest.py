@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
 import pytest
 
-from archsearch.journal import Journal, Record, RunFolder
+from archsearch.journal import Journal, Record, RunFolder, StudyHistory
 from archsearch.search.conductor import Conductor, Workplace
 from archsearch.study import StudyConfig, parse_study
 from archsearch.training import Compute, EpochReport, Job, Pack, Result
@@ -100,13 +100,14 @@ class Laboratory:
         executor: TableExecutor | None = None,
         listen: Callable[[Record], None] = lambda record: None,
         pack: int = 1,
+        undecided: Callable[[StudyConfig, StudyHistory], Sequence[int]] = lambda *_: (),
     ) -> Conductor:
         study = parse_study(text, "study.yaml")
         with Journal.open(self.folder.journal) as journal:
             if not journal.records:
                 journal.append("study", **self._header(study))
             workplace = Workplace(executor or TableExecutor(), Compute(pack=pack), self.folder)
-            conductor = Conductor(study, journal, workplace, listen=listen)
+            conductor = Conductor(study, journal, workplace, listen=listen, undecided=undecided)
             if conductor.take_up():
                 conductor.record("session")
                 conductor.record("finished", reason=conductor.run())
