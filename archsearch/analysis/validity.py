@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from archsearch.analysis.wording import listed
+from archsearch.analysis.wording import listed, percent
 from archsearch.journal import ReplicateHistory, TrialHistory
 from archsearch.study.schema import SMALLEST_DIFFERENCE
 
 _SCHEDULE = ("epochs", "batch_size", "optimizer", "schedule", "milestones", "gamma", "warmup_epochs")
+
+# Nearer to it, what networks are matched to counts as met; a fraction.
+MATCHED_WITHIN = 0.02
 
 # A best value this near to an end of its range, as a share of the range, might lie beyond it.
 _EDGE = 0.05
@@ -27,7 +30,12 @@ def find_notes(trials: Sequence[TrialHistory], search: Mapping[str, Any]) -> tup
         trials: Of one curve, one a depth.
         search: The study's search dimensions by label, as its identity gives them.
     """
-    return (*_unequal_schedules(trials), *_edges(trials, search), *_still_improving(trials))
+    return (
+        *_unequal_schedules(trials),
+        *_mismatches(trials),
+        *_edges(trials, search),
+        *_still_improving(trials),
+    )
 
 
 def _unequal_schedules(trials: Sequence[TrialHistory]) -> list[str]:
@@ -37,6 +45,19 @@ def _unequal_schedules(trials: Sequence[TrialHistory]) -> list[str]:
         if len(values) > 1:
             found.append(f"Depths were trained under unequal {name}: {listed(sorted(values))}.")
     return found
+
+
+def _mismatches(trials: Sequence[TrialHistory]) -> list[str]:
+    missed = [
+        f"{trial.name} by {percent(abs(trial.mismatch))} too {'large' if trial.mismatch > 0 else 'small'}"
+        for trial in trials
+        if trial.mismatch is not None and abs(trial.mismatch) > MATCHED_WITHIN
+    ]
+    return (
+        [f"No whole width meets the budget that networks were matched to: {listed(missed)}."]
+        if missed
+        else []
+    )
 
 
 def _edges(trials: Sequence[TrialHistory], search: Mapping[str, Any]) -> list[str]:

@@ -28,6 +28,7 @@ class PlannedNetwork:
     Attributes:
         requested_depth: What was asked for, where its kind of block has no such depth.
         dropped: Fields of the study that it does not use.
+        mismatch: Share by which it misses the budget of `match`; None without one.
         memory_mib: Estimate for one training at its peak: what autograd keeps of a batch, weights, gradients,
             what the optimizer keeps, what kernels work with.
         hours: Estimate for one replicate, from the speed of one measured network and its MACs.
@@ -38,6 +39,7 @@ class PlannedNetwork:
     depth: int
     requested_depth: int | None
     dropped: tuple[str, ...]
+    mismatch: float | None
     parameters: int
     macs: int
     memory_mib: float
@@ -101,6 +103,11 @@ class Plan:
             lines.append("The search may build more networks than these, which are a sample.")
         unused = {network.name: ", ".join(network.dropped) for network in self.networks if network.dropped}
         lines += [f"{name} does not use: {fields}." for name, fields in unused.items()]
+        missed = [abs(network.mismatch) for network in self.networks if network.mismatch is not None]
+        if missed:
+            lines.append(
+                f"The budget of match is missed by at most {max(missed):.1%}, the rest of whole widths."
+            )
         # The most frequent first.
         reasons = sorted(self.infeasible.items(), key=lambda item: -item[1])
         lines += [
@@ -205,6 +212,7 @@ def _network(candidate: Candidate, here: Estimate) -> PlannedNetwork:
         depth=spec.architecture.depth,
         requested_depth=spec.requested_depth,
         dropped=spec.dropped,
+        mismatch=candidate.mismatch,
         parameters=cost.parameters,
         macs=cost.macs,
         memory_mib=here.room.needs[spec.architecture.id].peak_mib,

@@ -56,6 +56,7 @@ class TrialHistory:
         cell: Swept values of its cell, by dotted path.
         values: Sampled values, by dotted path.
         parameters: Of the network; None where it could not be counted.
+        mismatch: Share by which it misses the budget that its width was solved for; None without one.
         optuna: What the sampler must remember of it.
         outcome: complete, pruned, repeated, infeasible or failed; None while it is under way.
         objective_values: In the order of the study's objectives; None where there is no value.
@@ -82,6 +83,7 @@ class TrialHistory:
     activation_mib: float | None
     seeds: tuple[int, ...]
     optuna: Mapping[str, Any] | None
+    mismatch: float | None = None
     outcome: str | None = None
     reason: str = ""
     objective_values: tuple[float, ...] | None = None

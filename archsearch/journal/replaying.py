@@ -183,4 +183,5 @@ def _trial_from(record: Record) -> TrialHistory:
         activation_mib=fields.get("activation_mib"),
         seeds=tuple(fields["seeds"]),
         optuna=fields.get("optuna"),
+        mismatch=fields.get("mismatch"),
     )

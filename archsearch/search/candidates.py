@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from archsearch.architecture import Architecture, published_architecture
+from archsearch.architecture import published_architecture
 from archsearch.data import load_dataset
 from archsearch.errors import ArchitectureError, StudyError
 from archsearch.models import Cost, count_cost, solve_width
 from archsearch.study import Bounds, StudyConfig, TrialSpec
+from archsearch.study.schema import Match
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,15 @@ class Candidate:
         cost: Parameters, MACs and activation memory; None where the network cannot be counted.
         violations: By constraint, at most 0 where it is met, else by which fraction it is missed.
         reason: Why it is infeasible; empty where it is not.
+        mismatch: By which share of the budget of `match` it is above it, or below it where negative; None
+            without one.
     """
 
     spec: TrialSpec | None
     cost: Cost | None = None
     violations: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
+    mismatch: float | None = None
 
 
 def examine(study: StudyConfig, values: Mapping[str, Any]) -> Candidate:
@@ -41,7 +45,9 @@ def examine(study: StudyConfig, values: Mapping[str, Any]) -> Candidate:
     try:
         spec = study.resolve(values)
         shape, classes = _input_of(spec)
-        spec = replace(spec, architecture=_matched(study, spec, shape, classes))
+        budget = _find_budget(study.match, shape, classes)
+        if budget is not None:
+            spec = replace(spec, architecture=solve_width(spec.architecture, shape, classes, **budget))
         cost = count_cost(spec.architecture, shape, classes)
     except (ArchitectureError, StudyError) as error:
         # No such network, or settings that contradict each other: the sampler learns to keep away.
@@ -53,7 +59,7 @@ def examine(study: StudyConfig, values: Mapping[str, Any]) -> Candidate:
         for name, by in violations.items()
         if by > 0
     ]
-    return Candidate(spec, cost, violations, reason="; ".join(broken))
+    return Candidate(spec, cost, violations, reason="; ".join(broken), mismatch=_mismatch(cost, budget))
 
 
 def examine_baseline(study: StudyConfig, name: str) -> Candidate:
@@ -71,16 +77,23 @@ def _input_of(spec: TrialSpec) -> tuple[tuple[int, ...], int]:
     return dataset.input_shape, dataset.num_classes
 
 
-def _matched(study: StudyConfig, spec: TrialSpec, shape: tuple[int, ...], classes: int) -> Architecture:
-    match = study.match
+def _find_budget(match: Match | None, shape: tuple[int, ...], classes: int) -> dict[str, int] | None:
+    """The budget that widths are solved for, by its quantity; None where widths are taken as given."""
     if match is None:
-        return spec.architecture
-    target = match.target
-    if match.of is not None:
-        target = getattr(count_cost(published_architecture(match.of), shape, classes), match.quantity)
-    if match.quantity == "parameters":
-        return solve_width(spec.architecture, shape, classes, parameters=target)
-    return solve_width(spec.architecture, shape, classes, macs=target)
+        return None
+    if match.of is None:
+        assert match.target is not None
+        return {match.quantity: match.target}
+    return {
+        match.quantity: getattr(count_cost(published_architecture(match.of), shape, classes), match.quantity)
+    }
+
+
+def _mismatch(cost: Cost, budget: Mapping[str, int] | None) -> float | None:
+    if budget is None:
+        return None
+    ((quantity, target),) = budget.items()
+    return float(getattr(cost, quantity) / target - 1)
 
 
 def say_bound(constraints: Mapping[str, Bounds], name: str) -> str:
@@ -115,6 +128,7 @@ def describe_candidate(candidate: Candidate, name: str) -> dict[str, Any]:
         "data": spec.data.model_dump(mode="json") if spec else {},
         "requested_depth": spec.requested_depth if spec else None,
         "dropped": list(spec.dropped) if spec else [],
+        "mismatch": candidate.mismatch,
     }
     for quantity in ("parameters", "macs", "activation_mib"):
         described[quantity] = getattr(cost, quantity) if cost else None

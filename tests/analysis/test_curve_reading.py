@@ -161,3 +161,16 @@ def test_the_margin_and_the_looks_are_those_of_the_last_session(
 
     assert reading.results.smallest_difference == smallest
     assert reading.results.level == level
+
+
+def test_networks_that_miss_the_budget_they_were_matched_to_are_noted() -> None:
+    trials = [
+        replace(trial(number, depth, ERRORS), mismatch=mismatch)
+        for number, (depth, mismatch) in enumerate([(8, 0.019), (14, 0.031), (20, -0.05), (26, None)])
+    ]
+    (reading,) = read_curves(history(*trials))
+
+    assert (
+        "No whole width meets the budget that networks were matched to: "
+        "plain-14 by 3.1 % too large and plain-20 by 5.0 % too small." in reading.results.notes
+    )

@@ -265,9 +265,12 @@ def test_several_objectives_confirm_the_whole_front(laboratory: Laboratory) -> N
 def test_match_solves_the_width_of_every_network(laboratory: Laboratory) -> None:
     text = SWEEP.replace("architecture: {layout: cifar, width: 8}\n", "match: {parameters: {of: resnet20}}\n")
     conductor = laboratory.run(text.replace("[8, 14]", "[14, 32]"))
+    # resnet20 with one input channel: 269,722 less the two missing colours of the stem.
+    budget = 269_722 - 2 * 9 * 16
     for trial in conductor.trials.values():
-        # resnet20 with one input channel: 269,722 less the two missing colours of the stem.
-        assert trial.parameters == pytest.approx(269_722 - 2 * 9 * 16, rel=0.03)
+        assert trial.parameters == pytest.approx(budget, rel=0.03)
+        assert trial.mismatch == pytest.approx(trial.parameters / budget - 1, abs=1e-12)
+    assert any(trial.mismatch for trial in conductor.trials.values())
 
 
 def test_finished_trials_are_copied_to_an_optuna_storage_once(laboratory: Laboratory, tmp_path: Path) -> None:
