@@ -7,12 +7,18 @@ Stacks: `bare` (a PyTorch loop in one process, one thread), `inline` (archsearch
 32), `local` (archsearch, one worker a core, 32), `local_auto` (archsearch at its defaults), `hand_written`
 (Optuna on SQLite, Lightning Trainer and MLFlowLogger at their defaults), `ray_tune` (where ray is installed).
 
+Tasks. `digits-resnet8`: three seeds, for the overhead on the smallest network. `images32-resnet20`: one network
+of a size that a GPU would be bored by and a core is not. `digits-resnet8-20`: the sweep of two depths, three
+learning rates and three seeds, which has work for all that archsearch makes of a machine.
+
 Protocol. Every run is a fresh process. In each round all stacks run in turn on the same task (same networks,
 data, batch size, optimiser, schedule, epochs and seeds). Inside the clock is everything but imports: Optuna,
 MLflow on SQLite, the journal, the start of workers, evaluation, weights. Imports stand outside it, also those
 that the fork server of the workers makes and those of Ray's start; MLflow's database is created before. Given
 are median, least and largest seconds over the rounds, the ratio to `bare` and to `hand_written` round by
-round, and the mean validation accuracy. Run it on an idle machine.
+round, and the mean validation accuracy. Where a task has all stacks of the chain, `factors` takes hand_written
+over local_auto apart: overhead (hand_written over bare), packing (bare over inline), parallelism (inline over
+local), precision (local over local_auto). Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -32,6 +38,18 @@ from benchmarks.machine import summarize, write_result
 from benchmarks.tasks import TASKS, Task
 
 STACKS = ("bare", "inline", "local", "local_auto", "hand_written", "ray_tune")
+DEFAULT_STACKS = {
+    "digits-resnet8": ("bare", "inline", "hand_written", "ray_tune"),
+    "digits-resnet8-20": ("bare", "inline", "local", "local_auto", "hand_written"),
+    "images32-resnet20": ("bare", "inline"),
+}
+_FACTORS = {
+    "overhead": ("hand_written", "bare"),
+    "packing": ("bare", "inline"),
+    "parallelism": ("inline", "local"),
+    "precision": ("local", "local_auto"),
+    "all": ("hand_written", "local_auto"),
+}
 
 
 def prepare(stack: str, task: Task, folder: str) -> Callable[[], float]:
@@ -120,7 +138,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tasks", nargs="+", choices=sorted(TASKS), default=sorted(TASKS))
-    parser.add_argument("--stacks", nargs="+", choices=STACKS, default=STACKS)
+    parser.add_argument("--stacks", nargs="+", choices=STACKS, help="default: those that a task is for")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--once", choices=STACKS, help=argparse.SUPPRESS)
@@ -130,11 +148,19 @@ def main() -> None:
         return
     results = []
     for task in arguments.tasks:
-        rounds = [
-            {stack: time_once(stack, task) for stack in arguments.stacks} for _ in range(arguments.rounds)
-        ]
-        results += [_summary(task, stack, rounds) for stack in arguments.stacks]
+        stacks = arguments.stacks or DEFAULT_STACKS[task]
+        rounds = [{stack: time_once(stack, task) for stack in stacks} for _ in range(arguments.rounds)]
+        results += [_summary(task, stack, rounds) for stack in stacks]
+        if {name for pair in _FACTORS.values() for name in pair} <= set(stacks):
+            results.append({"task": task, "factors": _take_apart(rounds)})
     write_result("overhead", {"rounds": arguments.rounds}, results, arguments.output)
+
+
+def _take_apart(rounds: list[dict[str, dict[str, float]]]) -> dict[str, dict]:
+    return {
+        factor: summarize([one[slow]["seconds"] / one[fast]["seconds"] for one in rounds])
+        for factor, (slow, fast) in _FACTORS.items()
+    }
 
 
 def _summary(task: str, stack: str, rounds: list[dict[str, dict[str, float]]]) -> dict:
