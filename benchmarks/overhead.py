@@ -7,18 +7,19 @@ Stacks: `bare` (a PyTorch loop in one process, one thread), `inline` (archsearch
 32), `local` (archsearch, one worker a core, 32), `local_auto` (archsearch at its defaults), `hand_written`
 (Optuna on SQLite, Lightning Trainer and MLFlowLogger at their defaults), `ray_tune` (where ray is installed).
 
-Tasks. `digits-resnet8`: three seeds, for the overhead on the smallest network. `images32-resnet20`: one network
-of a size that a GPU would be bored by and a core is not. `digits-resnet8-20`: the sweep of two depths, three
-learning rates and three seeds, which has work for all that archsearch makes of a machine.
+Tasks. `digits-resnet8`: three seeds, for the overhead on the smallest network. `images32-resnet20`: one
+network that keeps a core busy. `digits-resnet8-20`: the sweep of two depths, three learning rates and three
+seeds, which has work for all that archsearch makes of a machine.
 
-Protocol. Every run is a fresh process. In each round all stacks run in turn on the same task (same networks,
-data, batch size, optimiser, schedule, epochs and seeds). Inside the clock is everything but imports: Optuna,
-MLflow on SQLite, the journal, the start of workers, evaluation, weights. Imports stand outside it, also those
-that the fork server of the workers makes and those of Ray's start; MLflow's database is created before. Given
-are median, least and largest seconds over the rounds, the ratio to `bare` and to `hand_written` round by
-round, and the mean validation accuracy. Where a task has all stacks of the chain, `factors` takes hand_written
-over local_auto apart: overhead (hand_written over bare), packing (bare over inline), parallelism (inline over
-local), precision (local over local_auto). Run it on an idle machine.
+Protocol. Every run is a fresh process. In each round all stacks of a task run in turn (same networks, data,
+batch size, optimiser, schedule, epochs and seeds). Inside the clock is everything but imports: Optuna, MLflow
+on SQLite, the journal, the start of workers, evaluation, weights. Imports stand outside it, also those that
+the fork server of the workers makes and those of Ray's start; those of the process that writes to MLflow
+stand inside. MLflow's database is created before. Given are median, least and largest seconds over the
+rounds, the ratio to `bare` and to `hand_written` round by round, and the mean validation accuracy. Where a
+task has all stacks of the chain, `factors` takes hand_written over local_auto apart: overhead (hand_written
+over bare), packing (bare over inline), parallelism (inline over local), precision (local over local_auto).
+Run it on an idle machine.
 """
 
 from __future__ import annotations

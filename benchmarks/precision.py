@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.precision --output precision.json
 
-Protocol: each network is trained on digits in float32 and in bf16 autocast with channels last, `--seeds`
+Protocol: each network is trained on digits in float32 and in bf16 autocast, channels last, `--seeds`
 times, both under the same seeds, so that a pair shares initialisation, order and augmentation; nothing else
 differs. A row gives the spread of the seeds in float32, and the mean difference in validation error (bf16
 less fp32) with its 95 % interval (Student's t). All pairs together answer the question by two one-sided tests
@@ -37,7 +37,7 @@ NETWORKS: Mapping[str, Mapping[str, Any]] = {
     "highway-8": {"block": "highway", "depth": 8, "width": 8},
     "grouped-11": {"block": "grouped", "depth": 11, "width": 8},
 }
-_FP32 = Compute()
+_FP32 = Compute(channels_last=True)
 _BF16 = Compute(precision="bf16", channels_last=True)
 
 Pair = tuple[float, float]

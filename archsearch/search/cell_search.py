@@ -15,6 +15,7 @@ from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState
 
 from archsearch.journal import TrialHistory
+from archsearch.search.depth_fairness import count_grace_epochs, keep_similar
 from archsearch.search.proposals import suggest
 from archsearch.search.samplers import build_pruner, build_sampler, derive_seed, hand_on
 from archsearch.study import Dimension, StudyConfig, combine
@@ -54,6 +55,8 @@ class CellSearch:
         self._study = study
         self._label = label
         self._known = {**study.base, **cell}
+        self._depths: dict[int, int] = {}
+        self._epochs = int(self._known.get("training.epochs", TrainingSettings().epochs))
         self._storage = optuna.storages.InMemoryStorage()
         self._optuna = optuna.create_study(
             storage=self._storage,
@@ -63,7 +66,7 @@ class CellSearch:
             pruner=build_pruner(
                 study.pruner.name,
                 study.pruner.options,
-                epochs=int(self._known.get("training.epochs", TrainingSettings().epochs)),
+                epochs=self._epochs,
             ),
         )
         self._trials: dict[int, optuna.Trial] = {}
@@ -101,14 +104,22 @@ class CellSearch:
             study_attributes=dict(self._storage.get_study_system_attrs(self._optuna._study_id)),
         )
 
-    def report(self, number: int, epoch: int, value: float) -> bool:
+    def report(self, number: int, epoch: int, value: float, *, depth: int) -> bool:
         """Hear of an epoch; True asks to prune the trial.
 
-        Epochs are told from 1, as pruners count resources.
+        It is compared with trials of similar depth, never pruned in its first epochs (the more of them the
+        deeper it is), and not before one of the cell is complete: no cell is pruned empty. Epochs are told
+        from 1, as pruners count resources.
         """
         trial = self._trials[number]
+        self._depths[trial._trial_id] = depth
         trial.report(value, step=epoch + 1)
-        return trial.should_prune()
+        peers = keep_similar(self._optuna, self._depths, depth)
+        # Asked whatever the answer will be worth: some pruners note at which steps they were.
+        asked = self._optuna.pruner.prune(peers, self.frozen(number))
+        if not asked or epoch < count_grace_epochs(depth, self._epochs):
+            return False
+        return bool(self._optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
 
     def tell(
         self,
@@ -141,6 +152,8 @@ class CellSearch:
         memo: Memo,
         epochs: Sequence[float],
         told: tuple[Told, Sequence[float] | None] | None,
+        *,
+        depth: int | None,
     ) -> None:
         """Put back a trial from the journal; must be called in the order in which trials were proposed.
 
@@ -149,6 +162,7 @@ class CellSearch:
             memo: Its newest memo.
             epochs: The values reported epoch by epoch; leave out those of a trial that will be run again.
             told: Its outcome, or None while it is running.
+            depth: Of its network; None where it has none.
         """
         for key, value in memo.study_attributes.items():
             self._storage.set_study_system_attr(self._optuna._study_id, key, value)
@@ -167,6 +181,8 @@ class CellSearch:
         self._optuna.add_trial(frozen)
         trial_id = self._optuna.get_trials(deepcopy=False)[-1]._trial_id
         self._trials[number] = optuna.Trial(self._optuna, trial_id)
+        if depth is not None and epochs:
+            self._depths[trial_id] = depth
 
     def frozen(self, number: int) -> FrozenTrial:
         """The trial as Optuna knows it."""

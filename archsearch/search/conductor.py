@@ -181,7 +181,8 @@ class Conductor:
         outcome = told_to_optuna(trial)
         told = (outcome, trial.objective_values) if outcome else None
         epochs = self._pruning_curve(trial) if told else []
-        self._search(trial.cell).restore(number, Memo(**trial.optuna), epochs, told)
+        depth = trial.architecture.get("depth")
+        self._search(trial.cell).restore(number, Memo(**trial.optuna), epochs, told, depth=depth)
 
     def _extend_seeds(self, number: int) -> None:
         trial = self.trials[number]
@@ -339,7 +340,8 @@ class Conductor:
         last = epoch + 1 >= trial.training["epochs"]
         if trial.optuna is None or self._pruned_by is None or last or (number, seed) in self._stopping:
             return
-        if self._search(trial.cell).report(number, epoch, report.metrics[self._pruned_by]):
+        value, depth = report.metrics[self._pruned_by], trial.architecture["depth"]
+        if self._search(trial.cell).report(number, epoch, value, depth=depth):
             self._stopping.add((number, seed))
             self._workplace.executor.stop(number, seed)
 
@@ -404,7 +406,7 @@ class Conductor:
             search = self._search(trial.cell)
             if repeated:
                 for epoch, value in enumerate(self._pruning_curve(trial)):
-                    search.report(number, epoch, value)
+                    search.report(number, epoch, value, depth=trial.architecture["depth"])
             outcome: Told = "pruned" if settlement.outcome == "infeasible" else settlement.outcome
             attributes = search.tell(number, outcome, settlement.values, violations)
         self.record(
