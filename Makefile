@@ -32,7 +32,7 @@ lint: $(INSTALLED)  ## style, types, direction of the imports
 	$(BIN)/lint-imports
 
 # One after the other, on a machine that does nothing else; each says in its docstring what it compares.
-BENCHMARKS := overhead throughput packing precision growth scale search_quality
+BENCHMARKS := overhead throughput packing signals precision growth scale search_quality
 benchmarks: $(INSTALLED)  ## speed, scale and search quality, into benchmarks/results
 	for name in $(BENCHMARKS); do \
 	  $(BIN)/python -m benchmarks.$$name --output benchmarks/results/$$name.json || exit 1; \

@@ -30,9 +30,15 @@ Item = TypeVar("Item")
 
 _COSTS = {"parameters": "parameters", "macs": "multiply-accumulates an image"}
 _SIGNALS = {
-    "gradient_norm": "gradient by the layer's response (L2 norm)",
-    "response_std": "standard deviation of the layer's response",
+    "gradient_norm": "gradient by the layer's\nresponse (L2 norm)",
+    "response_std": "standard deviation of\nthe layer's response",
+    "update_ratio": "a step's update over the\nlayer's weights",
+    "dead_frac": "channels of a rectifier\nthat no image activates",
+    "gate_openness": "openness of the gates",
 }
+# Shares, of which 0 is one; the others span orders of magnitude.
+_SHARES = ("dead_frac", "gate_openness")
+_ROW_HEIGHT_IN = 2.4
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,10 @@ def draw_pictures(history: StudyHistory, curves: Sequence[DepthCurve]) -> list[P
         ),
         (
             "profiles",
-            "Gradients and responses along the depth",
+            "Signals along the depth",
             "Where gradients fall by orders of magnitude towards the input, the first layers learn nothing; "
-            "where responses fall towards the output, nothing arrives there. The darker, the deeper.",
+            "where responses fall towards the output, nothing arrives there. Dead channels pass nothing on, and "
+            "a closed gate carries its input past the branch. The darker, the deeper.",
             draw_profiles(curves, history.trials),
         ),
     ]
@@ -176,22 +183,33 @@ def draw_learning(curves: Sequence[DepthCurve], trials: Mapping[int, TrialHistor
 
 
 def draw_profiles(curves: Sequence[DepthCurve], trials: Mapping[int, TrialHistory]) -> Figure | None:
-    """Draw gradients and responses along the depth, as initialised and later; None where none were seen."""
-    figure = Figure(figsize=(9, 7), layout="constrained")
-    grid = figure.subplots(len(_SIGNALS), 2, sharex=True, sharey="row")
-    drawn = False
+    """Draw each signal that was seen along the depth, as initialised and later; None where none was."""
+    seen = {
+        signal
+        for trial in trials.values()
+        for replicate in trial.replicates.values()
+        for profile in replicate.profiles.values()
+        for signal in profile
+    }
+    signals = [signal for signal in _SIGNALS if signal in seen]
+    if not signals:
+        return None
+    figure = Figure(figsize=(9, 1 + _ROW_HEIGHT_IN * len(signals)), layout="constrained")
+    grid = figure.subplots(len(signals), 2, sharex=True, sharey="row", squeeze=False)
     for curve, point, look in _lines(curves):
         replicates = list(trials[point.trial].replicates.values())
-        for row, signal in zip(grid, _SIGNALS, strict=True):
+        for row, signal in zip(grid, signals, strict=True):
             for axes, last in zip(row, (False, True), strict=True):
                 values = _mean_profile(replicates, signal, last=last)
                 places = [(i + 0.5) / len(values) for i in range(len(values))]
                 axes.plot(places, values, **look, label=f"{curve.label} depth={point.depth}")
-                drawn = drawn or bool(values)
-    for row, label in zip(grid, _SIGNALS.values(), strict=True):
-        row[0].set_ylabel(label, fontsize=9)
+    for row, signal in zip(grid, signals, strict=True):
+        row[0].set_ylabel(_SIGNALS[signal], fontsize=9)
         for axes in row:
-            axes.set_yscale("log")
+            if signal in _SHARES:
+                axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+            else:
+                axes.set_yscale("log")
             _tidy(axes)
     grid[0][0].set_title("as initialised", fontsize=10)
     grid[0][1].set_title("at the last watched epoch", fontsize=10)
@@ -200,7 +218,7 @@ def draw_profiles(curves: Sequence[DepthCurve], trials: Mapping[int, TrialHistor
         axes.set_xlim(0, 1)
         axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
     _add_legend(figure, grid[0][0])
-    return figure if drawn else None
+    return figure
 
 
 def _lines(curves: Sequence[DepthCurve]) -> Iterator[tuple[DepthCurve, DepthPoint, dict[str, Any]]]:
@@ -241,8 +259,9 @@ def _mean_profile(replicates: Sequence[ReplicateHistory], signal: str, *, last: 
         if epochs:
             found.append(replicate.profiles[max(epochs)].get(signal, ()))
     columns = list(zip(*found, strict=False))
+    means = map(fmean, columns)
     # what is 0 has no place on a logarithmic scale
-    return [fmean(column) or math.nan for column in columns]
+    return list(means) if signal in _SHARES else [mean or math.nan for mean in means]
 
 
 def _colour(curve: DepthCurve) -> str:

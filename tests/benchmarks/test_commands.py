@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import growth, overhead, packing, record_table, scale, throughput
+from benchmarks import growth, overhead, packing, record_table, scale, signals, throughput
 from benchmarks.postgresql import PostgreSQL, find_programs
 from benchmarks.recorded_table import load_table
 
@@ -151,3 +151,18 @@ def test_a_table_is_recorded_by_archsearch_itself_and_goes_on_where_it_stopped(
     assert all(row.train_time_s > 0 for row in table.trainings if row.outcome == "complete")
     record_table.record_table(study, path, tmp_path / "runs")
     assert path.read_bytes() == first
+
+
+@pytest.mark.slow
+def test_signals_compares_what_is_watched_with_what_is_not(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = []
+
+    def is_watched(group: object, epoch: int) -> bool:
+        watched.append(epoch)
+        return True
+
+    monkeypatch.setattr(signals.Group, "_is_watched", is_watched)
+    monkeypatch.setattr(signals, "_CASES", {"one": signals._CASES["ResNet-8, width 8"]})
+    (row,) = run(signals.main, "--rounds 1 --epochs 2 --cases one")
+    assert watched == [0, 1] * 2
+    assert row["added_frac"]["n"] == 1
