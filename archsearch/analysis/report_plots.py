@@ -96,8 +96,8 @@ def draw_pictures(history: StudyHistory, curves: Sequence[DepthCurve]) -> list[P
             "profiles",
             "Signals along the depth",
             "Where gradients fall by orders of magnitude towards the input, the first layers learn nothing; "
-            "where responses fall towards the output, nothing arrives there. Dead channels pass nothing on, and "
-            "a closed gate carries its input past the branch. The darker, the deeper.",
+            "where responses fall towards the output, nothing arrives there. Dead channels pass nothing on, "
+            "and a closed gate carries its input past the branch. The darker, the deeper.",
             draw_profiles(curves, history.trials),
         ),
     ]
