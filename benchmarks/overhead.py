@@ -8,8 +8,9 @@ Stacks: `bare` (a PyTorch loop in one process, one thread), `inline` (archsearch
 (Optuna on SQLite, Lightning Trainer and MLFlowLogger at their defaults), `ray_tune` (where ray is installed).
 
 Tasks. `digits-resnet8`: three seeds, for the overhead on the smallest network. `images32-resnet20`: one
-network that keeps a core busy. `digits-resnet8-20`: the sweep of two depths, three learning rates and three
-seeds, which has work for all that archsearch makes of a machine.
+network that keeps a core busy, for two epochs, after which its accuracy says nothing yet.
+`digits-resnet8-20`: the sweep of two depths, three learning rates and three seeds, which has work for all
+that archsearch makes of a machine.
 
 Protocol. Every run is a fresh process. In each round all stacks of a task run in turn (same networks, data,
 batch size, optimiser, schedule, epochs and seeds). Inside the clock is everything but imports: Optuna, MLflow

@@ -180,7 +180,12 @@ class Conductor:
             return
         outcome = told_to_optuna(trial)
         told = (outcome, trial.objective_values) if outcome else None
-        epochs = self._pruning_curve(trial) if told else []
+        trained = all(
+            seed in trial.replicates and trial.replicates[seed].outcome not in UNDER_WAY
+            for seed in trial.seeds
+        )
+        # What is trained again reports again; what has ended, told or not, does not.
+        epochs = self._pruning_curve(trial) if told or trained else []
         depth = trial.architecture.get("depth")
         self._search(trial.cell).restore(number, Memo(**trial.optuna), epochs, told, depth=depth)
 

@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
 # Within it depths are alike: 14 and 20, or 44 and 56. An epoch of one then costs about what one of the other
@@ -45,11 +45,8 @@ def keep_similar(study: optuna.Study, depths: Mapping[int, int], depth: int) -> 
     return optuna.Study(study.study_name, storage, sampler=study.sampler, pruner=study.pruner)
 
 
-class _SimilarTrials(BaseStorage):
+class _SimilarTrials(InMemoryStorage):
     """A storage that lists trials of similar depth alone, and is otherwise the one that it stands before."""
-
-    # Nothing is left to be implemented: what is not here is looked up in the other.
-    __abstractmethods__ = frozenset()
 
     def __init__(self, storage: BaseStorage, depths: Mapping[int, int], depth: int) -> None:
         self._storage = storage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 
 from archsearch.analysis.frames import Frames
@@ -44,7 +45,7 @@ def test_a_row_a_trial(frames: Frames) -> None:
     assert table.loc[0, "val_error"] == 0.4
     assert table.loc[1, "training.epochs"] == 10
     assert table.loc[2, "mismatch"] == 0.01
-    assert table.loc[2, "outcome"] is None
+    assert pd.isna(table.loc[2, "outcome"])
     assert table.columns.is_unique
 
 

@@ -87,9 +87,12 @@ def test_no_cell_is_pruned_empty(pruner: str) -> None:
         cell.search.ask(number)
     for epoch in range(8):
         assert not any(cell.search.report(n, epoch, 1 - n / 10, depth=8) for n in range(8))
-    cell.search.tell(0, "complete", [1.0])
+    # median and percentile compare with two at least
+    for n in range(2):
+        cell.search.report(n, 8, 1 - n / 10, depth=8)
+        cell.search.tell(n, "complete", [1 - n / 10])
 
-    assert any(cell.search.report(n, 8, 1 - n / 10, depth=8) for n in range(1, 8))
+    assert any(cell.search.report(n, 8, 1 - n / 10, depth=8) for n in range(2, 8))
 
 
 def test_the_grace_grows_with_depth_and_is_bounded() -> None:
