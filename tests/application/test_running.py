@@ -134,7 +134,7 @@ def test_what_is_printed_ends_with_the_confirmed_and_below_them_the_searched(sea
     shown = [line for line in found.splitlines()[2:] if line[:1].isdigit()]
     assert [int(line.split()[1]) for line in shown] == [trial.number for trial in search]
     assert f"{search[0].objective_values[0]:.2%}" in shown[0]
-    assert "Trials: 4 complete, 5 failed, 2 infeasible, 2 pruned." in found
+    assert "Trials: 5 complete, 5 failed, 2 infeasible, 1 pruned." in found
     option = f"--runs-dir {searched.folder / 'runs'}"
     assert f"Export:      archsearch export searched --output exported/searched {option}" in found
     assert "\x1b" not in answer.out
