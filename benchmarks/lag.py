@@ -17,6 +17,7 @@ def bring_up(folder: RunFolder, uri: str) -> float:
     before = time.perf_counter()
     mirror = MirrorProcess(folder.path, uri)
     mirror.start()
+    mirror.begin()
     status = mirror.close(_LONGEST_S)
     assert status.state == "done", f"{status.state}: {status.error}"
     return time.perf_counter() - before
@@ -37,6 +38,7 @@ def run_beside(folder: RunFolder, uri: str, study: str, run: Callable[[], object
     """
     mirror = MirrorProcess(folder.path, uri)
     mirror.start()
+    mirror.begin()
     while not mirror.status.experiment_id:
         time.sleep(0.05)
     run()

@@ -15,12 +15,14 @@ that archsearch makes of a machine.
 Protocol. Every run is a fresh process. In each round all stacks of a task run in turn (same networks, data,
 batch size, optimiser, schedule, epochs and seeds). Inside the clock is everything but imports: Optuna, MLflow
 on SQLite, the journal, the start of workers, evaluation, weights. Imports stand outside it, also those that
-the fork server of the workers makes and those of Ray's start; those of the process that writes to MLflow
-stand inside. MLflow's database is created before. Given are median, least and largest seconds over the
-rounds, the ratio to `bare` and to `hand_written` round by round, and the mean validation accuracy. Where a
-task has all stacks of the chain, `factors` takes hand_written over local_auto apart: overhead (hand_written
-over bare), packing (bare over inline), parallelism (inline over local), precision (local over local_auto).
-Run it on an idle machine.
+the fork server of the workers makes, those of the process that writes to MLflow (which `archsearch run` makes
+while it imports torch itself), and those of Ray's start. MLflow's database is created before. Given are
+median, least and largest seconds over the rounds, the ratio to `bare` and to `hand_written` round by round,
+and the mean validation accuracy; of archsearch also `training_seconds`, from the start of the first training
+to the end of the last, which leaves out what a study does once (measuring, reading the test set, closing
+MLflow). Where a task has all stacks of the chain, `factors` takes hand_written over local_auto apart:
+overhead (hand_written over bare), packing (bare over inline), parallelism (inline over local), precision
+(local over local_auto). Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from archsearch.journal import Record
 from benchmarks.machine import summarize, write_result
 from benchmarks.tasks import TASKS, Task
 
@@ -54,8 +57,8 @@ _FACTORS = {
 }
 
 
-def prepare(stack: str, task: Task, folder: str) -> Callable[[], float]:
-    """Import and set up what is not timed; returns what is, which gives the mean accuracy."""
+def prepare(stack: str, task: Task, folder: str) -> Callable[[], float | dict[str, float]]:
+    """Import and set up what is not timed; returns what is, which gives the mean accuracy, and maybe more."""
     import torch
 
     if stack in ("bare", "inline"):
@@ -79,9 +82,10 @@ def prepare(stack: str, task: Task, folder: str) -> Callable[[], float]:
     return _prepare_archsearch(stack, task, folder)
 
 
-def _prepare_archsearch(stack: str, task: Task, folder: str) -> Callable[[], float]:
+def _prepare_archsearch(stack: str, task: Task, folder: str) -> Callable[[], dict[str, float]]:
     import archsearch.training.compute
     import archsearch.training.loop  # noqa: F401 - an import, outside the clock
+    from archsearch.application.mirroring import build_mirror
     from archsearch.application.running import run_study
     from archsearch.execution.launching import START_METHOD, prepare_context
     from archsearch.study import load_study
@@ -92,7 +96,7 @@ def _prepare_archsearch(stack: str, task: Task, folder: str) -> Callable[[], flo
         process = context.Process(target=os.getpid)
         process.start()
         process.join()
-    path = Path(folder) / "study.yaml"
+    path, runs_folder = Path(folder) / "study.yaml", Path(folder) / "runs"
     path.write_text(
         task.study(
             executor="inline" if stack == "inline" else "local",
@@ -102,11 +106,25 @@ def _prepare_archsearch(stack: str, task: Task, folder: str) -> Callable[[], flo
         encoding="utf-8",
     )
 
-    def run() -> float:
-        outcome = run_study(load_study(path), runs_folder=Path(folder) / "runs")
+    mirror = build_mirror(load_study(path), runs_folder, print)
+    assert mirror is not None
+    mirror.start()
+    mirror.wait_until_ready()
+
+    def run() -> dict[str, float]:
+        times: dict[str, list[float]] = {"started": [], "replicate": []}
+
+        def listen(record: Record) -> None:
+            if record.kind in times:
+                times[record.kind].append(record.time)
+
+        outcome = run_study(load_study(path), runs_folder=runs_folder, listen=listen, mirror=mirror)
         accuracies = [trial.metrics["val_accuracy"] for trial in outcome.history.trials.values()]
         assert all(trial.outcome == "complete" for trial in outcome.history.trials.values())
-        return sum(accuracies) / len(accuracies)
+        return {
+            "accuracy": sum(accuracies) / len(accuracies),
+            "training_seconds": max(times["replicate"]) - min(times["started"]),
+        }
 
     return run
 
@@ -130,9 +148,10 @@ def _once(stack: str, task: Task) -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         run = prepare(stack, task, folder)
         before = time.perf_counter()
-        accuracy = run()
+        found = run()
         seconds = time.perf_counter() - before
-    print(json.dumps({"seconds": seconds, "accuracy": accuracy}))
+    more = found if isinstance(found, dict) else {"accuracy": found}
+    print(json.dumps({"seconds": seconds, **more}))
 
 
 def main() -> None:
@@ -159,19 +178,18 @@ def main() -> None:
 
 
 def _take_apart(rounds: list[dict[str, dict[str, float]]]) -> dict[str, dict]:
-    return {
+    factors = {
         factor: summarize([one[slow]["seconds"] / one[fast]["seconds"] for one in rounds])
         for factor, (slow, fast) in _FACTORS.items()
     }
+    slow, fast = _FACTORS["parallelism"]
+    while_training = [one[slow]["training_seconds"] / one[fast]["training_seconds"] for one in rounds]
+    return {**factors, "parallelism_while_training": summarize(while_training)}
 
 
 def _summary(task: str, stack: str, rounds: list[dict[str, dict[str, float]]]) -> dict:
-    summary = {
-        "task": task,
-        "stack": stack,
-        "seconds": summarize([one[stack]["seconds"] for one in rounds]),
-        "accuracy": summarize([one[stack]["accuracy"] for one in rounds]),
-    }
+    measured = {name: summarize([one[stack][name] for one in rounds]) for name in rounds[0][stack]}
+    summary = {"task": task, "stack": stack, **measured}
     for reference in ("bare", "hand_written"):
         if reference in rounds[0] and reference != stack:
             ratios = [one[stack]["seconds"] / one[reference]["seconds"] for one in rounds]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from archsearch.journal import TrialHistory
@@ -26,6 +27,7 @@ class DepthPoint:
         name: Of the network.
         parameters: Of the network.
         macs: Of one image's forward pass.
+        latency_ms: Of one image's forward pass; None where it was not measured.
         errors: By measure, one error per seed, as fractions; a measure that no seed has is missing.
     """
 
@@ -34,6 +36,7 @@ class DepthPoint:
     name: str
     parameters: int
     macs: int
+    latency_ms: float | None
     errors: dict[str, tuple[float, ...]]
 
     def mean(self, measure: str) -> float:
@@ -107,5 +110,18 @@ def _point(trial: TrialHistory) -> DepthPoint:
     assert trial.parameters is not None
     assert trial.macs is not None
     return DepthPoint(
-        trial.architecture["depth"], trial.number, trial.name, trial.parameters, trial.macs, errors
+        depth=trial.architecture["depth"],
+        trial=trial.number,
+        name=trial.name,
+        parameters=trial.parameters,
+        macs=trial.macs,
+        latency_ms=find_latency_ms(trial),
+        errors=errors,
     )
+
+
+def find_latency_ms(trial: TrialHistory) -> float | None:
+    """The median over a trial's seeds of how long one image takes; None where it was not measured."""
+    found = [{**r.metrics, **r.test}.get("latency_ms") for r in trial.replicates.values()]
+    measured = [value for value in found if value is not None]
+    return median(measured) if measured else None

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from archsearch.analysis.curve_reading import read_cell
+from archsearch.analysis.depth_curve import find_latency_ms
 from archsearch.analysis.wording import percent
 from archsearch.journal import TrialHistory
 from archsearch.statistics.descriptive import mean_and_std
@@ -29,6 +30,7 @@ class Option:
         test_error: Mean over the seeds, where the test set was read.
         parameters: Of the network.
         macs: Of one image's forward pass.
+        latency_ms: Of one image's forward pass, the median over the seeds, where it was measured.
         train_time_s: Mean over the seeds, where it was measured.
     """
 
@@ -41,6 +43,7 @@ class Option:
     test_error: float | None
     parameters: int
     macs: int
+    latency_ms: float | None
     train_time_s: float | None
 
 
@@ -52,7 +55,8 @@ class Recommendation:
         chosen: It.
         best: The one with the lowest validation error, which may be the same.
         sentence: Why, and what it costs.
-        front: Numbers of the trials that none beats in validation error, parameters and MACs at once.
+        front: Numbers of the trials that none beats in validation error, parameters, MACs and, where that
+            of all is known, latency at once.
     """
 
     chosen: Option
@@ -87,10 +91,15 @@ def recommend(trials: Sequence[TrialHistory], *, val_images: int | None = None) 
         key=lambda option: (option.depth, option.macs, option.parameters, option.val_error, option.trial),
     )
     best = min(options, key=lambda option: (option.val_error, option.standard_error))
-    front = pareto_indices([(option.val_error, option.parameters, option.macs) for option in options])
+    front = pareto_indices([(option.val_error, *_costs(option, options)) for option in options])
     return Recommendation(
         chosen, best, _sentence(chosen, best), tuple(options[place].trial for place in front)
     )
+
+
+def _costs(option: Option, options: Sequence[Option]) -> tuple[float, ...]:
+    timed = all(other.latency_ms is not None for other in options)
+    return (option.parameters, option.macs, *([option.latency_ms or 0.0] if timed else []))
 
 
 def _option(trial: TrialHistory, val_images: int | None) -> Option | None:
@@ -116,6 +125,7 @@ def _option(trial: TrialHistory, val_images: int | None) -> Option | None:
         test_error=fmean(tests) if tests else None,
         parameters=trial.parameters,
         macs=trial.macs,
+        latency_ms=find_latency_ms(trial),
         train_time_s=fmean(times) if times else None,
     )
 
@@ -132,6 +142,8 @@ def _sentence(chosen: Option, best: Option) -> str:
             f"{percent(best.val_error)} of {best.network}, and no deeper one is needed for that"
         )
     cost = f"{chosen.parameters:,} parameters, {chosen.macs:,} multiply-accumulates an image"
+    if chosen.latency_ms is not None:
+        cost += f", {chosen.latency_ms:.3g} ms an image"
     if chosen.train_time_s is not None:
         cost += f", {chosen.train_time_s:.3g} s of training"
     return f"{said}. It costs {cost}."

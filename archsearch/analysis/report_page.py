@@ -97,6 +97,7 @@ def _cell(curve: DepthCurve, point: DepthPoint) -> dict[str, Any]:
         "depth": point.depth,
         "parameters": point.parameters,
         "macs": point.macs,
+        "latency": "" if point.latency_ms is None else f"{point.latency_ms:.3g} ms",
         "seeds": max(map(len, point.errors.values()), default=0),
         **errors,
     }

@@ -28,7 +28,11 @@ _CROWDED = 0.6
 
 Item = TypeVar("Item")
 
-_COSTS = {"parameters": "parameters", "macs": "multiply-accumulates an image"}
+_COSTS = {
+    "parameters": "parameters",
+    "macs": "multiply-accumulates an image",
+    "latency_ms": "latency of an image (ms)",
+}
 _SIGNALS = {
     "gradient_norm": "gradient by the layer's\nresponse (L2 norm)",
     "response_std": "standard deviation of\nthe layer's response",
@@ -120,13 +124,14 @@ def _describe(curves: Sequence[DepthCurve]) -> str:
 
 
 def draw_costs(curves: Sequence[DepthCurve]) -> Figure | None:
-    """Draw validation error against parameters and MACs, each with its Pareto front; None without points."""
+    """Draw validation error against each cost, with its Pareto front; None without points."""
     points = [(curve, point) for curve in curves for point in curve.points if "val_error" in point.errors]
     if not points:
         return None
     figure = Figure(figsize=(9, 3.8), layout="constrained")
-    panels = figure.subplots(1, len(_COSTS), sharey=True)
-    for axes, (cost, label) in zip(panels, _COSTS.items(), strict=True):
+    costs = [cost for cost in _COSTS if all(getattr(point, cost) is not None for _, point in points)]
+    panels = figure.subplots(1, len(costs), sharey=True)
+    for axes, cost in zip(panels, costs, strict=True):
         for curve, style in zip(curves, cycle(STYLES), strict=False):
             shown = [point for point in curve.points if "val_error" in point.errors]
             axes.plot(
@@ -152,7 +157,7 @@ def draw_costs(curves: Sequence[DepthCurve]) -> Figure | None:
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=_MOST_TICKS))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel(label)
+        axes.set_xlabel(_COSTS[cost])
         _tidy(axes)
     panels[0].set_ylabel("validation error")
     panels[0].yaxis.set_major_formatter(PercentFormatter(xmax=1))

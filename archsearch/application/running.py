@@ -15,7 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from archsearch.analysis.depth_curve import find_latency_ms
 from archsearch.application.deciding import count_at_once, decide_compute, explain_workers
+from archsearch.application.mirroring import build_mirror
 from archsearch.application.preparing import prepare_data
 from archsearch.application.replicating import find_undecided
 from archsearch.application.room import find_room, list_largest
@@ -27,7 +29,7 @@ from archsearch.journal import Journal, Record, RunFolder, RunFolderLock, StudyH
 from archsearch.search.conductor import Conductor, Workplace
 from archsearch.search.ranking import finished_trials, pareto_front, rank, reported_trials
 from archsearch.study import StudyConfig, check_growth
-from archsearch.tracking import MirrorProcess, MirrorStatus, hide_passwords, resolve_uri
+from archsearch.tracking import MirrorProcess, MirrorStatus, hide_passwords
 from archsearch.training.values import Compute
 
 _LIBRARIES = ("torch", "pytorch-lightning", "torchmetrics", "optuna", "mlflow", "numpy")
@@ -93,6 +95,7 @@ def run_study(
     listen: Callable[[Record], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
     conclude: Callable[[RunFolder, StudyHistory], object] = lambda *_: None,
+    mirror: MirrorProcess | None = None,
 ) -> Outcome:
     """Run a study to its end, or go on where it stopped.
 
@@ -103,6 +106,7 @@ def run_study(
         listen: Called with each journal record that is written from then on.
         say: Called with sentences for the person who waits.
         conclude: Called once when nothing is left to train, and before MLflow is left: to write a report.
+        mirror: That of `build_mirror`, where it was started ahead.
 
     Raises:
         StudyError: The study is not the one that was begun under its name, or not for this machine.
@@ -118,8 +122,8 @@ def run_study(
         if journal.healed:
             say(journal.healed)
         _open_study(study, journal, folder, dataset)
-        uri = resolve_uri(study.tracking.uri) if study.tracking.enabled else ""
-        compute = _compute(study, journal, dataset, devices, say)
+        mirror = mirror or build_mirror(study, runs_folder, say)
+        compute = _compute(study, journal, dataset, devices, say, mirror)
         if changed := explain_workers(study.execution, devices, compute.threads):
             say(changed)
         executor = build_executor(
@@ -131,15 +135,18 @@ def run_study(
         workplace = Workplace(executor, compute, folder)
         recall(tuple(journal.records))
         conductor = Conductor(study, journal, workplace, listen=listen, undecided=find_undecided)
-        # Not before, for it imports MLflow, and would be in the way of what is measured above.
-        mirror = stack.enter_context(MirrorProcess(folder.path, uri, on_message=say)) if uri else None
+        if mirror:
+            # Where it was not started ahead, not before, for it imports MLflow, and would be in the way of
+            # what is measured above.
+            stack.enter_context(mirror)
         work_left = conductor.take_up()
         reason = conductor.history.finished or ""
         if work_left or not reason:
             reason = _train(study, conductor, workplace, stack, work_left=work_left)
         conclude(folder, conductor.history)
         mirrored = mirror.close() if mirror else None
-        return Outcome(study, folder, conductor.history, reason, hide_passwords(uri), mirrored)
+        uri = hide_passwords(mirror.uri) if mirror else ""
+        return Outcome(study, folder, conductor.history, reason, uri, mirrored)
 
 
 def _train(
@@ -169,7 +176,8 @@ def _test(conductor: Conductor, objectives: Mapping[str, str]) -> None:
             source = trial.number if replicate.repeated_of is None else replicate.repeated_of
             if not replicate.test:
                 job = conductor.job(source, seed)
-                metrics = evaluate_test(job, job.weights_path or "")
+                known = find_latency_ms(conductor.trials[trial.number])
+                metrics = evaluate_test(job, job.weights_path or "", latency_ms=known)
                 conductor.record("test", trial=trial.number, seed=seed, metrics=metrics)
 
 
@@ -222,11 +230,18 @@ def _versions() -> dict[str, str]:
 
 
 def _compute(
-    study: StudyConfig, journal: Journal, dataset: Dataset, devices: Devices, say: Callable[[str], None]
+    study: StudyConfig,
+    journal: Journal,
+    dataset: Dataset,
+    devices: Devices,
+    say: Callable[[str], None],
+    mirror: MirrorProcess | None,
 ) -> Compute:
     decided = [record for record in journal.records if record.kind == "compute"]
     if decided:
         return Compute(**decided[-1].fields)
+    if mirror:
+        mirror.wait_until_ready()
     specs = sample_specs(study)
     compute = decide_compute(study, specs, dataset, devices)
     journal.append("compute", **asdict(compute))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -23,9 +24,15 @@ def command(study: Path, runs_folder: Path, as_json: bool) -> None:
     """
     # Before the imports that take seconds: what is wrong with a study is said at once.
     config = load_study(study)
+    from archsearch.application.mirroring import build_mirror
     from archsearch.cli.progress import Progress
 
-    with Progress(config, sys.stderr if as_json else sys.stdout) as progress:
+    with Progress(config, sys.stderr if as_json else sys.stdout) as progress, ExitStack() as stack:
+        mirror = build_mirror(config, runs_folder, progress.say)
+        if mirror:
+            # It imports MLflow while the lines below import torch and Lightning.
+            stack.callback(mirror.close)
+            mirror.start()
         from archsearch.application.reporting import Report, write_report
         from archsearch.application.running import run_study
 
@@ -37,6 +44,7 @@ def command(study: Path, runs_folder: Path, as_json: bool) -> None:
             listen=progress.hear,
             say=progress.say,
             conclude=lambda folder, history: reports.append(write_report(folder, history)),
+            mirror=mirror,
         )
     if as_json:
         click.echo(json.dumps(outcome.to_mapping()))

@@ -1,19 +1,22 @@
 """What a study lacks next, from what its trials have come to.
 
 Baselines come first, then the cells (each its one trial, or its search), then the confirmations of the
-cells whose search is over.
+cells whose search is over. Of the cells those whose networks take longest come first: a long training that
+starts last leaves all workers but one idle (Graham 1969, Bounds on Multiprocessing Timing Anomalies). Where a
+budget may end the study before all are trained, they come as they are written: it is to see many of them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from archsearch.journal import TrialHistory
 from archsearch.search.ranking import finished_trials, pareto_front, rank
 from archsearch.study import Cell, StudyConfig
+from archsearch.study.settings import BudgetSettings
 
 INFEASIBLE_PER_TRIAL = 20
 """A cell whose search proposes this many infeasible trials for each one asked for is given up."""
@@ -64,7 +67,10 @@ class Agenda:
         self._study = study
         self._exhausted = exhausted
         self._included: set[str] = set()
-        self._cells = {_key(cell.values): _Progress(cell) for cell in study.cells()}
+        cells: Sequence[Cell] = study.cells()
+        if study.budget == BudgetSettings():
+            cells = sorted(cells, key=_cost, reverse=True)
+        self._cells = {_key(cell.values): _Progress(cell) for cell in cells}
 
     def note(self, trial: TrialHistory) -> None:
         """Take a trial into account that was made, or has come to its end."""
@@ -163,6 +169,12 @@ class _Progress:
                 self.under_way.discard(trial.number)
             if trial.outcome == "infeasible":
                 self.infeasible.add(trial.number)
+
+
+def _cost(cell: Cell) -> float:
+    """Grows as the work of a cell's networks does: with depth, and the square of width."""
+    depth, width = (cell.values.get(f"architecture.{name}", 1) for name in ("depth", "width"))
+    return float(depth * width**2)
 
 
 def _key(values: Mapping[str, Any]) -> str:

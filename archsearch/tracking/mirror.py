@@ -4,9 +4,9 @@
 
     python -m archsearch.tracking.mirror RUN_FOLDER --uri URI
 
-It follows the journal, and ends when its standard input does: it has then written the rest, or given up after
-a bounded time. So it outlives a conductor that is killed, for as long as that takes. It tells of itself in
-lines of JSON (`MirrorStatus`) on standard output.
+It follows the journal from the first line of its standard input on, and ends when that does: it has then
+written the rest, or given up after a bounded time. So it outlives a conductor that is killed, for as long as
+that takes. It tells of itself in lines of JSON (`MirrorStatus`) on standard output.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ from archsearch.tracking.deriving import STUDY, Rows
 from archsearch.tracking.status import MirrorStatus
 from archsearch.tracking.store import Store
 
-_POLL_S = 0.5
+_SHORTEST_POLL_S = 0.5
+_LONGEST_POLL_S = 5.0
+# Of a core: many small writes cost more than few large ones, and the cores are there to train.
+_LARGEST_SHARE = 0.05
 _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 30.0
 _DRAIN_PATIENCE_S = 15.0
@@ -140,7 +143,7 @@ def follow(
     mirror, delay_s, deadline = Mirror(run_folder, uri), _FIRST_DELAY_S, float("inf")
     told = mirror.status
     while True:
-        last = ended.is_set()
+        last, begun = ended.is_set(), time.monotonic()
         if last and deadline == float("inf"):
             deadline = time.monotonic() + patience_s
         try:
@@ -169,7 +172,8 @@ def follow(
             if (told.state, told.experiment_id) != (status.state, status.experiment_id):
                 tell(status)
             told = status
-            ended.wait(_POLL_S)
+            rest_s = (time.monotonic() - begun) / _LARGEST_SHARE
+            ended.wait(min(max(rest_s, _SHORTEST_POLL_S), _LONGEST_POLL_S))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -187,9 +191,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.once:
         tell(sync(options.run_folder, options.uri))
         return
+    tell(MirrorStatus())
+    if not os.read(sys.stdin.fileno(), 1):
+        return
     ended = threading.Event()
     threading.Thread(target=_await_end_of_input, args=(ended,), daemon=True).start()
     follow(options.run_folder, resolve_uri(options.uri), ended, tell, patience_s=options.patience_s)
+    # All is written, and somebody waits; what MLflow does at an interpreter's end takes most of a second.
+    os._exit(0)
 
 
 def _await_end_of_input(ended: threading.Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from archsearch.execution.launching import stand_back
 from archsearch.tracking.address import hide_passwords, resolve_uri
 from archsearch.tracking.status import MirrorStatus
 
+_LONGEST_START_S = 30.0
 _LONGEST_END_S = 60.0
 
 
@@ -27,8 +29,9 @@ def print_to_stderr(message: str) -> None:
 class MirrorProcess:
     """Runs the mirror beside a study.
 
-    Leaving the context waits until MLflow holds everything, or the mirror gave up; leaving it by an
-    exception does too, so that an interrupted study is shown as one.
+    It may be started ahead, to import MLflow while others import what they need; it writes nothing until it
+    is told to begin. Entering the context does both. Leaving the context waits until MLflow holds everything,
+    or the mirror gave up; leaving it by an exception does too, so that an interrupted study is shown as one.
 
     Args:
         run_folder: Where the journal is, or will be.
@@ -52,6 +55,8 @@ class MirrorProcess:
         self._patience_s = patience_s
         self._status = MirrorStatus()
         self._process: subprocess.Popen[str] | None = None
+        self._ready = threading.Event()
+        self._begun = False
 
     @property
     def status(self) -> MirrorStatus:
@@ -59,7 +64,9 @@ class MirrorProcess:
         return self._status
 
     def start(self) -> None:
-        """Start the process; returns at once, while it imports MLflow."""
+        """Start the process; returns at once, while it imports MLflow. A second call does nothing."""
+        if self._process is not None:
+            return
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         command = [sys.executable, "-m", "archsearch.tracking.mirror", str(self._folder)]
         self._process = subprocess.Popen(
@@ -77,15 +84,36 @@ class MirrorProcess:
         self._listener = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
         self._listener.start()
 
+    def wait_until_ready(self, timeout_s: float = _LONGEST_START_S) -> None:
+        """Wait until a process that was started has imported MLflow, and keeps no core busy any more."""
+        if self._process is not None:
+            self._ready.wait(timeout_s)
+
+    def begin(self) -> None:
+        """Let it write what the journal says, which nobody else may be doing."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._begun = True
+        # It may have ended already, which is said when it is closed.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+
     def close(self, timeout_s: float = _LONGEST_END_S) -> MirrorStatus:
-        """Let the mirror write the rest and end; a second call returns the same."""
+        """Let the mirror write the rest and end; a second call returns the same.
+
+        One that has not begun has nothing to write.
+        """
         process = self._process
         if process is None:
             return self._status
         self._process = None
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        if not self._begun:
+            process.kill()
         ended = True
         try:
             process.wait(timeout_s)
@@ -95,7 +123,7 @@ class MirrorProcess:
             process.wait()
         self._listener.join()
         process.stdout.close()
-        if self._status.state not in ("done", "gave up"):
+        if self._begun and self._status.state not in ("done", "gave up"):
             self._complaints.seek(0)
             said = self._complaints.read().decode(errors="replace").strip().splitlines()
             silence = "the mirror ended without a word" if ended else f"it did not end within {timeout_s:g} s"
@@ -106,6 +134,7 @@ class MirrorProcess:
 
     def __enter__(self) -> Self:
         self.start()
+        self.begin()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,7 +143,9 @@ class MirrorProcess:
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
+            self._ready.set()
             self._take(MirrorStatus.from_line(line))
+        self._ready.set()
 
     def _take(self, status: MirrorStatus) -> None:
         before, self._status = self._status, status

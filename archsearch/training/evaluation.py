@@ -19,6 +19,7 @@ from archsearch.architecture import Architecture
 from archsearch.data import load_dataset
 from archsearch.data.module import EvaluationBatches, ImageDataModule
 from archsearch.models import build_network
+from archsearch.training.measures import measure_latency
 from archsearch.training.module import Classifier
 from archsearch.training.values import Job
 from archsearch.training.weights import read_weights
@@ -152,8 +153,17 @@ def load_network(
     return network.eval()
 
 
-def evaluate_test(job: Job, weights_path: str) -> dict[str, float]:
-    """Evaluate a finished training on the test split: test_error, test_accuracy, test_loss."""
+def evaluate_test(job: Job, weights_path: str, *, latency_ms: float | None = None) -> dict[str, float]:
+    """Evaluate a finished training on the test split: test_error, test_accuracy, test_loss, latency_ms.
+
+    The latency is that of one image on this machine, whichever has trained the network: of all networks of a
+    study it is measured in one process, after the last of them was trained.
+
+    Args:
+        job: What was trained.
+        weights_path: The weights that it ended with.
+        latency_ms: Where it was measured already, with other weights.
+    """
     torch.set_num_threads(job.compute.threads)
     dataset = load_dataset(job.data)
     network = load_network(
@@ -165,5 +175,10 @@ def evaluate_test(job: Job, weights_path: str) -> dict[str, float]:
     module = Classifier(network, job.training, steps_per_epoch=1, channels_last=job.compute.channels_last)
     module.to(fabric.device)
     data = ImageDataModule(dataset, job.training, job.seed, fabric.device)
-    found = evaluate_split(fabric, module, data.test_dataloader())
-    return {"test_error": found.error, "test_accuracy": found.accuracy, "test_loss": found.loss}
+    batches = data.test_dataloader()
+    found = evaluate_split(fabric, module, batches)
+    if latency_ms is None:
+        with fabric.autocast():
+            latency_ms = measure_latency(module, next(iter(batches))[0][:1])
+    errors = {"test_error": found.error, "test_accuracy": found.accuracy, "test_loss": found.loss}
+    return {**errors, "latency_ms": latency_ms}

@@ -22,7 +22,7 @@ from archsearch.errors import StudyError
 MetricMaker = Callable[[int], Metric]
 
 _WARMUP_RUNS = 5
-_TIMED_RUNS = 50
+_TIMED_RUNS = 30
 
 
 def _make_macro_f1(classes: int) -> Metric:
@@ -83,7 +83,7 @@ def compute_metrics(metrics: dict[str, Metric], logits: Tensor, labels: Tensor) 
 
 
 def measure_latency(forward: Callable[[Tensor], Tensor], image: Tensor) -> float:
-    """Measure how long one image takes: the median of 50 runs after 5 to warm up, in milliseconds.
+    """Measure how long one image takes: the median of 30 runs after 5 to warm up, in milliseconds.
 
     Args:
         forward: The network in evaluation mode, in the arithmetic it was trained in.

@@ -25,7 +25,7 @@ from archsearch.training.packing import PackedClassifier, put_side_by_side
 from archsearch.training.step import TrainingStep
 from archsearch.training.values import Compute
 
-_ROUNDS = 7
+_ROUNDS = 5
 _TIME_LIMIT_S = 2.0
 # Small batches say the same of a CPU; of a GPU they say how fast it is fed.
 _LARGEST_BATCH = {"cpu": 64, "cuda": 1024, "mps": 1024}

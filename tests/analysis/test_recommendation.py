@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from archsearch.analysis import recommend
-from archsearch.journal import ReplicateHistory
+from archsearch.journal import ReplicateHistory, TrialHistory
 from tests.analysis.trials import trial
 
 
@@ -49,6 +49,27 @@ def test_of_equally_deep_ones_the_cheaper_is_taken_and_the_dearer_is_off_the_fro
     assert found is not None
     assert found.chosen.trial == 0
     assert found.front == (0,)
+
+
+def test_latency_is_one_more_cost_where_it_is_known_of_all() -> None:
+    def timed(number: int, latencies: list[float]) -> TrialHistory:
+        tested = {
+            seed: {"train_error": 0.0, "val_error": 0.05, "latency_ms": latency}
+            for seed, latency in enumerate(latencies)
+        }
+        return trial(number, 20, tested)
+
+    slow, fast = timed(0, [2.0, 4.0]), replace(timed(1, [1.0, 1.0]), macs=900)
+    found = recommend([slow, fast])
+
+    assert found is not None
+    assert (found.chosen.trial, found.chosen.latency_ms) == (0, 3.0)
+    assert "200 multiply-accumulates an image, 3 ms an image" in found.sentence
+    assert found.front == (0, 1)
+    without = recommend([trial(0, 20, errors(0.05)), fast])
+    assert without is not None
+    assert without.chosen.latency_ms is None
+    assert without.front == (0,)
 
 
 def test_one_seed_has_the_error_of_its_images() -> None:

@@ -30,7 +30,7 @@ def run_with(pack: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunStu
 
 
 def metrics(history: StudyHistory) -> dict[object, dict[str, float]]:
-    measured = {"images_per_s", "train_time_s", "peak_memory_mib", "packed_replicates"}
+    measured = {"latency_ms", "images_per_s", "train_time_s", "peak_memory_mib", "packed_replicates"}
     return {
         (trial.number, replicate.seed, place): {
             name: value for name, value in row.items() if name not in measured

@@ -118,6 +118,28 @@ def test_a_grid_ends_when_it_is_exhausted(laboratory: Laboratory) -> None:
     assert len(conductor.trials) == len(combinations) == 18
 
 
+@pytest.mark.parametrize(
+    ("budget", "order"),
+    [
+        ("", [(20, 8), (14, 8), (8, 8), (20, 4), (14, 4), (8, 4)]),
+        ("budget: {epochs: 1000}\n", [(8, 4), (8, 8), (14, 4), (14, 8), (20, 4), (20, 8)]),
+    ],
+)
+def test_what_takes_longest_comes_first_unless_a_budget_may_end_it(
+    laboratory: Laboratory, budget: str, order: list[tuple[int, int]]
+) -> None:
+    text = f"""
+name: table
+data: digits
+sweep: {{depth: [8, 14, 20], width: [4, 8]}}
+training: {{epochs: 2}}
+tracking: {{enabled: false}}
+{budget}"""
+    trials = laboratory.run(text, TableExecutor(slots=1)).trials.values()
+    found = [(trial.architecture["depth"], trial.architecture["width"]) for trial in trials]
+    assert found == order
+
+
 def test_a_sweep_trains_each_cell_under_every_seed(laboratory: Laboratory) -> None:
     executor = TableExecutor(slots=2)
     conductor = laboratory.run(SWEEP, executor)
@@ -127,7 +149,7 @@ def test_a_sweep_trains_each_cell_under_every_seed(laboratory: Laboratory) -> No
     assert first.metrics["val_accuracy"] == pytest.approx(sum(accuracies) / 2)
     deviation = abs(accuracies[0] - accuracies[1]) / math.sqrt(2)
     assert first.metrics["val_accuracy_std"] == pytest.approx(deviation)
-    assert first.metrics["depth"] == 8
+    assert first.metrics["depth"] == 14  # the longest first
 
 
 def test_more_seeds_train_only_the_new_ones(laboratory: Laboratory) -> None:

@@ -52,6 +52,40 @@ def test_mirrors_a_study_that_goes_on_and_drains_at_its_end(folder, uri, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_one_that_is_started_ahead_writes_nothing_until_it_is_told_to(folder, uri):
+    steps = steps_of_a_varied_study(Study(folder))
+    next(steps)
+    messages, store = [], Path(uri.removeprefix("sqlite:///"))
+    empty = store.read_bytes()
+    mirror = MirrorProcess(folder, uri, on_message=messages.append)
+    mirror.wait_until_ready()  # at once: nothing was started
+    mirror.start()
+    mirror.wait_until_ready()
+    time.sleep(1)
+    assert mirror.status == MirrorStatus()
+    assert store.read_bytes() == empty
+
+    with mirror:
+        wait_for(lambda: mirror.status.experiment_id)
+        for _ in steps:
+            pass
+    assert (mirror.status.state, messages) == ("done", [])
+
+
+def test_one_that_never_began_ends_at_once_and_leaves_nothing(folder, uri):
+    varied_study(folder)
+    messages, store = [], Path(uri.removeprefix("sqlite:///"))
+    empty = store.read_bytes()
+    mirror = MirrorProcess(folder, uri, on_message=messages.append)
+    mirror.start()
+    process, before = mirror._process, time.monotonic()
+    assert mirror.close() == MirrorStatus()
+    assert time.monotonic() - before < 1  # while MLflow is still being imported
+    assert process.returncode is not None
+    assert messages == []
+    assert store.read_bytes() == empty
+
+
 CONDUCTOR = """
 import sys, time
 from pathlib import Path

@@ -196,6 +196,7 @@ def test_weights_are_those_of_the_end_and_the_test_split_is_read_with_them(tmp_p
         labels = torch.cat([labels for _, labels in loader])
         accuracy = multiclass_accuracy(logits, labels, 10, average="micro").item()
         assert measured[f"{split}_error"] == pytest.approx(1 - accuracy, abs=1e-6)
+        assert measured["latency_ms"] > 0 if split == "test" else "latency_ms" not in measured
         assert measured[f"{split}_loss"] == pytest.approx(
             nn.functional.cross_entropy(logits, labels).item(), rel=1e-5
         )
