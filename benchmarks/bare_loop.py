@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from archsearch.data.module import mix_seed
 from benchmarks.tasks import Task, Training, normalized_splits
 
 
@@ -27,12 +28,12 @@ def _train(task: Task, training: Training, network: nn.Module, splits: dict) -> 
         network.parameters(), lr=training.learning_rate, momentum=0.9, weight_decay=1e-4, fused=True
     )
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=training.learning_rate, total_steps=steps * task.epochs
+        optimizer, max_lr=training.learning_rate, total_steps=steps * task.epochs, cycle_momentum=False
     )
     accuracy = 0.0
     for epoch in range(task.epochs):
         network.train()
-        generator = torch.Generator().manual_seed(training.seed * 1000 + epoch)
+        generator = torch.Generator().manual_seed(mix_seed(training.seed, epoch))
         order = torch.randperm(len(labels), generator=generator)
         for index in order.split(task.batch_size):
             loss = functional.cross_entropy(network(images[index]), labels[index])

@@ -45,7 +45,9 @@ class Classifier(pl.LightningModule):
     def configure_optimizers(self) -> dict:  # noqa: D102
         optimizer = torch.optim.SGD(self.parameters(), self.learning_rate, momentum=0.9, weight_decay=1e-4)
         steps = self.trainer.estimated_stepping_batches
-        scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=int(steps))
+        scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.learning_rate, total_steps=int(steps), cycle_momentum=False
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 

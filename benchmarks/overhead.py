@@ -7,22 +7,23 @@ Stacks: `bare` (a PyTorch loop in one process, one thread), `inline` (archsearch
 32), `local` (archsearch, one worker a core, 32), `local_auto` (archsearch at its defaults), `hand_written`
 (Optuna on SQLite, Lightning Trainer and MLFlowLogger at their defaults), `ray_tune` (where ray is installed).
 
-Tasks. `digits-resnet8`: three seeds, for the overhead on the smallest network. `images32-resnet20`: one
-network that keeps a core busy, for two epochs, after which its accuracy says nothing yet.
-`digits-resnet8-20`: the sweep of two depths, three learning rates and three seeds, which has work for all
-that archsearch makes of a machine.
+Tasks. `digits-resnet8`: three learning rates under one seed, so that nothing can be packed, for the overhead
+on the smallest network. `images32-resnet20`: one network that keeps a core busy, for two epochs, after which
+its accuracy says nothing yet. `digits-resnet8-20`: the sweep of two depths, three learning rates and three
+seeds, which has work for all that archsearch makes of a machine.
 
 Protocol. Every run is a fresh process. In each round all stacks of a task run in turn (same networks, data,
 batch size, optimiser, schedule, epochs and seeds). Inside the clock is everything but imports: Optuna, MLflow
 on SQLite, the journal, the start of workers, evaluation, weights. Imports stand outside it, also those that
 the fork server of the workers makes, those of the process that writes to MLflow (which `archsearch run` makes
-while it imports torch itself), and those of Ray's start. MLflow's database is created before. Given are
-median, least and largest seconds over the rounds, the ratio to `bare` and to `hand_written` round by round,
-and the mean validation accuracy; of archsearch also `training_seconds`, from the start of the first training
-to the end of the last, which leaves out what a study does once (measuring, reading the test set, closing
-MLflow). Where a task has all stacks of the chain, `factors` takes hand_written over local_auto apart:
-overhead (hand_written over bare), packing (bare over inline), parallelism (inline over local), precision
-(local over local_auto). Run it on an idle machine.
+while it imports torch itself), and those of Ray's start; Ray's trials import what they need inside it.
+MLflow's database is created before. Given are median, least and largest seconds over the rounds, the ratio to
+`bare` and to `hand_written` round by round, and the mean validation accuracy; of archsearch also
+`training_seconds`, from the start of the first training to the end of the last, which leaves out what a study
+does once (measuring, reading the test set, closing MLflow). Where a task has all stacks of the chain,
+`factors` takes hand_written over local_auto apart: overhead (hand_written over bare), packing (bare over
+inline: memory format too, less what archsearch costs), parallelism (inline over local), precision (local over
+local_auto). Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from benchmarks.tasks import TASKS, Task
 STACKS = ("bare", "inline", "local", "local_auto", "hand_written", "ray_tune")
 DEFAULT_STACKS = {
     "digits-resnet8": ("bare", "inline", "hand_written", "ray_tune"),
-    "digits-resnet8-20": ("bare", "inline", "local", "local_auto", "hand_written"),
+    "digits-resnet8-20": ("bare", "inline", "local", "local_auto", "hand_written", "ray_tune"),
     "images32-resnet20": ("bare", "inline"),
 }
 _FACTORS = {
@@ -59,10 +60,6 @@ _FACTORS = {
 
 def prepare(stack: str, task: Task, folder: str) -> Callable[[], float | dict[str, float]]:
     """Import and set up what is not timed; returns what is, which gives the mean accuracy, and maybe more."""
-    import torch
-
-    if stack in ("bare", "inline"):
-        torch.set_num_threads(1)
     if stack == "bare":
         from benchmarks import bare_loop
 
@@ -138,7 +135,9 @@ def _create_store(folder: str) -> None:
 def time_once(stack: str, task: str) -> dict[str, float]:
     """Run one stack in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.overhead", "--once", stack, "--tasks", task]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # The threads of the others are for them to choose.
+    env = {**os.environ, "OMP_NUM_THREADS": "1"} if stack in ("bare", "inline") else None
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         raise RuntimeError(f"{stack} on {task} failed:\n{done.stderr[-3000:]}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -29,7 +29,8 @@ class Task:
     """A sweep of residual networks over depths, learning rates and seeds.
 
     Attributes:
-        learning_rates: Peaks of a one-cycle schedule; SGD with momentum 0.9 and weight decay 1e-4.
+        learning_rates: Peaks of a one-cycle schedule of the rate alone; SGD with momentum 0.9 and weight
+            decay 1e-4.
         batch_size: Images a step.
     """
 
@@ -70,7 +71,15 @@ tracking: {{uri: '{mlflow}'}}
 TASKS = {
     task.name: task
     for task in (
-        Task("digits-resnet8", DataSettings(name="digits"), (8,), 8, (0, 1, 2), epochs=10),
+        Task(
+            "digits-resnet8",
+            DataSettings(name="digits"),
+            (8,),
+            8,
+            (0,),
+            epochs=10,
+            learning_rates=(0.05, 0.1, 0.2),
+        ),
         Task(
             "digits-resnet8-20",
             DataSettings(name="digits"),

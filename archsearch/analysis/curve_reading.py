@@ -12,6 +12,7 @@ from archsearch.analysis.curve_results import CellResults, CurveResults
 from archsearch.analysis.deciding_study import write_deciding_study
 from archsearch.analysis.replication import look_level
 from archsearch.analysis.validity import find_notes
+from archsearch.analysis.wording import listed
 from archsearch.journal import ReplicateHistory, StudyHistory, TrialHistory
 from archsearch.study import label_values
 from archsearch.study.schema import SMALLEST_DIFFERENCE
@@ -45,7 +46,8 @@ def read_curves(history: StudyHistory) -> list[CurveReading]:
 
     Only what was trained under the study's seeds counts: the trials of a sweep, or what confirms the best of
     a cell's search. Failed replicates count too: one that ended in what is not a number is a result. The
-    smallest difference that matters, and how many seeds were to be added, is what the study said last.
+    smallest difference that matters, how many seeds were to be added and which depths were asked for is what
+    the study said last.
     """
     grouped: dict[str, list[TrialHistory]] = {}
     for trial in history.trials.values():
@@ -55,16 +57,16 @@ def read_curves(history: StudyHistory) -> list[CurveReading]:
 
 
 def _label(trial: TrialHistory) -> str:
-    shared = _shared(trial)
+    shared = _shared(trial.cell)
     return label_values(shared) if shared else f"block={trial.architecture['block']}"
 
 
-def _shared(trial: TrialHistory) -> dict[str, Any]:
-    return {path: value for path, value in trial.cell.items() if path != _DEPTH}
+def _shared(cell: Mapping[str, Any]) -> dict[str, Any]:
+    return {path: value for path, value in cell.items() if path != _DEPTH}
 
 
 def _curve(history: StudyHistory, label: str, trials: list[TrialHistory]) -> CurveReading:
-    header, session = history.header, history.sessions[-1].fields if history.sessions else {}
+    header, question, shared = history.header, history.question, _shared(trials[0].cell)
     searched = any(_DEPTH in trial.values for trial in trials)
     chosen = _one_a_depth(trials)
     results = CurveResults(
@@ -76,15 +78,41 @@ def _curve(history: StudyHistory, label: str, trials: list[TrialHistory]) -> Cur
         classes=header.get("classes"),
         train_images=header.get("train_images"),
         val_images=header.get("val_images"),
-        smallest_difference=session.get("smallest_difference", SMALLEST_DIFFERENCE),
-        notes=find_notes(chosen, header.get("identity", {}).get("search", {})),
+        confirmed=any(trial.phase != "search" for trial in trials),
+        smallest_difference=question.get("smallest_difference", SMALLEST_DIFFERENCE),
+        notes=(
+            *_absent_depths(history, shared, chosen),
+            *find_notes(chosen, header.get("identity", {}).get("search", {})),
+        ),
     )
-    if "seeds" in session:
-        seeds = max((cell.ended for cell in results.cells), default=0)
-        results = replace(results, level=look_level(seeds, **session["seeds"]))
-    if searched and "text" in header:
-        results = replace(results, deciding_study=write_deciding_study(header["text"], header["source"]))
-    return CurveReading(results, _shared(trials[0]), chosen)
+    if "seeds" in question:
+        added = question["seeds"]["most"] - question["seeds"]["fewest"]
+        results = replace(results, level=look_level(history.looks, most=added))
+    if searched and "text" in question:
+        deciding = write_deciding_study(question["text"], question["source"])
+        results = replace(results, deciding_study=deciding)
+    return CurveReading(results, shared, chosen)
+
+
+def _absent_depths(
+    history: StudyHistory, shared: Mapping[str, Any], chosen: Iterable[TrialHistory]
+) -> list[str]:
+    """Say which depths of a curve that the study sweeps take no part in its verdict, and why."""
+    here = [dict(trial.cell) for trial in chosen]
+    impossible: list[int] = []
+    absent: list[int] = []
+    for cell in history.question.get("cells", []):
+        if _DEPTH not in cell or _shared(cell) != shared or cell in here:
+            continue
+        trials = [trial for trial in history.trials.values() if trial.cell == cell]
+        infeasible = bool(trials) and all(trial.outcome == "infeasible" for trial in trials)
+        (impossible if infeasible else absent).append(cell[_DEPTH])
+    found = []
+    if absent:
+        found.append(f"Nothing was trained to the end at depth {listed(sorted(absent))} yet.")
+    if impossible:
+        found.append(f"No network of depth {listed(sorted(impossible))} meets what the study asks for.")
+    return found
 
 
 def _one_a_depth(trials: Iterable[TrialHistory]) -> tuple[TrialHistory, ...]:
@@ -128,7 +156,8 @@ def read_cell(trial: TrialHistory) -> CellResults:
 
 def _gradient_ratios(replicate: ReplicateHistory) -> tuple[list[float], list[float]]:
     """Ratio before the first step, and the geometric mean over the later epochs; empty where not recorded."""
-    ratios = [metrics.get("gradient_ratio") for metrics in replicate.epochs]
+    # One that broke in its first epoch tells it at its end.
+    ratios = [metrics.get("gradient_ratio") for metrics in replicate.epochs or (replicate.metrics,)]
     initial = [ratio for ratio in ratios[:1] if ratio is not None]
     later = [ratio for ratio in ratios[1:] if ratio is not None]
     # 0 is what is too small for a float

@@ -45,8 +45,8 @@ class CellResults:
 
     @property
     def mostly_diverged(self) -> bool:
-        """Whether more than half of what ended is not a number."""
-        return 2 * self.diverged > self.ended
+        """Whether more than half of the seeds are not a number, whatever those still missing come to."""
+        return 2 * self.diverged > self.ended + self.missing
 
     @property
     def train_error(self) -> float:
@@ -69,6 +69,7 @@ class CurveResults:
         cells: The shallowest first, each depth once.
         epochs: Of every training; where they differ, the most.
         swept: False where a search chose the depths.
+        confirmed: False where each depth has the trials of its search alone.
         classes: Of the data; None where unknown.
         train_images: The step of the training error is one of them; None where unknown.
         val_images: The same of the validation error; also how well it stands for other images.
@@ -83,6 +84,7 @@ class CurveResults:
     cells: tuple[CellResults, ...]
     epochs: int
     swept: bool = True
+    confirmed: bool = True
     classes: int | None = None
     train_images: int | None = None
     val_images: int | None = None

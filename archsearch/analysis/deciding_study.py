@@ -41,7 +41,7 @@ def write_deciding_study(text: str, source: str) -> str:
     else:
         for key in ("trials", "sampler", "pruner"):
             rewritten.pop(key, None)
-    if not isinstance(study.get("seeds"), list) and (study.get("seeds") or 0) < SEEDS:
+    if not isinstance(study.get("seeds"), list | dict) and (study.get("seeds") or 0) < SEEDS:
         rewritten["seeds"] = SEEDS
     return _dump(rewritten)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from archsearch.journal import TrialHistory
-from archsearch.search.ranking import finished_trials, reported_trials
+from archsearch.search.ranking import finished_trials, shown_trials
 from archsearch.statistics.descriptive import mean_and_std
 from archsearch.study import label_values
 
@@ -29,6 +30,7 @@ class DepthPoint:
         macs: Of one image's forward pass.
         latency_ms: Of one image's forward pass; None where it was not measured.
         errors: By measure, one error per seed, as fractions; a measure that no seed has is missing.
+        failed: Seeds whose training failed, or ended in what is not a number.
     """
 
     depth: int
@@ -38,6 +40,7 @@ class DepthPoint:
     macs: int
     latency_ms: float | None
     errors: dict[str, tuple[float, ...]]
+    failed: int = 0
 
     def mean(self, measure: str) -> float:
         """Mean over the seeds."""
@@ -55,8 +58,8 @@ class DepthCurve:
     Attributes:
         label: ``block=plain``: the swept values that the points share; of a search, the block.
         family: The block.
-        joined: Whether a line from point to point means something; not so between the networks of a search,
-            which differ in more than depth.
+        joined: Whether a line from point to point means something; not so between networks that a search
+            tried, which differ in more than depth.
     """
 
     label: str
@@ -69,10 +72,10 @@ def depth_curves(trials: Iterable[TrialHistory]) -> list[DepthCurve]:
     """Put the trials of a study into curves: by their swept values, searched ones by their block.
 
     Of a study without a sweep, the networks that the search tried are shown beside the confirmed ones; of one
-    with a sweep, each cell's answer alone.
+    with a sweep, each cell's answer alone, or its search where nothing confirms that.
     """
     known = list(trials)
-    shown = {trial.number: trial for trial in reported_trials(known)}
+    shown = {trial.number: trial for trial in shown_trials(known)}
     if not any(trial.cell for trial in known):
         shown.update((trial.number, trial) for trial in finished_trials(known, phases=["search"]))
     grouped: dict[str, list[TrialHistory]] = {}
@@ -82,7 +85,7 @@ def depth_curves(trials: Iterable[TrialHistory]) -> list[DepthCurve]:
         DepthCurve(
             label,
             str(members[0].architecture["block"]),
-            joined=bool(members[0].cell),
+            joined=bool(members[0].cell) and members[0].phase != "search",
             points=tuple(sorted(map(_point, members), key=lambda point: (point.depth, point.trial))),
         )
         for label, members in grouped.items()
@@ -102,9 +105,10 @@ def _label(trial: TrialHistory) -> str:
 
 def _point(trial: TrialHistory) -> DepthPoint:
     errors: dict[str, tuple[float, ...]] = {}
+    complete = [r for r in trial.replicates.values() if r.outcome == "complete"]
     for measure in MEASURES:
-        found = [{**r.metrics, **r.test}.get(measure) for r in trial.replicates.values()]
-        values = tuple(value for value in found if value is not None)
+        found = [{**r.metrics, **r.test}.get(measure) for r in complete]
+        values = tuple(value for value in found if value is not None and math.isfinite(value))
         if values:
             errors[measure] = values
     assert trial.parameters is not None
@@ -117,6 +121,7 @@ def _point(trial: TrialHistory) -> DepthPoint:
         macs=trial.macs,
         latency_ms=find_latency_ms(trial),
         errors=errors,
+        failed=sum(r.outcome == "failed" for r in trial.replicates.values()),
     )
 
 

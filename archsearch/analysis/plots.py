@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import cycle
 
@@ -20,9 +21,25 @@ COLOURS = {
     "grouped": "#E69F00",
 }
 OTHER_COLOUR = "#000000"
-STYLES = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"))
+# Markers and lines, none of which is like another: more curves than these are drawn without a name each.
+Style = tuple[str, str | tuple[float, tuple[float, ...]]]
+STYLES: tuple[Style, ...] = (
+    ("o", "-"),
+    ("s", "--"),
+    ("^", "-."),
+    ("D", ":"),
+    ("v", (0, (6, 1.5))),
+    ("P", (0, (4, 1.5, 1, 1.5, 1, 1.5))),
+    ("X", (0, (2, 1))),
+    ("p", (0, (8, 2, 2, 2))),
+    ("<", (0, (1, 3))),
+    ("h", (0, (5, 4))),
+    (">", (0, (3, 1, 1, 1))),
+    ("*", (0, (10, 3))),
+)
 # More would overlap.
 _MOST_TICKS = 12
+_ROW_IN = 0.2
 _PANELS = {"train_error": "training error (evaluation mode)", "val_error": "validation error"}
 
 
@@ -30,8 +47,9 @@ def draw_depth_curves(curves: Sequence[DepthCurve], title: str) -> Figure:
     """Draw training and validation error against depth, side by side on one scale.
 
     Points are means over seeds; bars and bands reach one sample standard deviation to each side; small dots
-    are seeds.
+    are seeds; a cross at the top marks a depth of which seeds failed. Of many curves the best are drawn.
     """
+    curves = most_telling(curves)
     figure = Figure(figsize=(9, 4.4), layout="constrained")
     panels = figure.subplots(1, len(_PANELS), sharey=True)
     for axes, (measure, label) in zip(panels, _PANELS.items(), strict=True):
@@ -49,14 +67,37 @@ def draw_depth_curves(curves: Sequence[DepthCurve], title: str) -> Figure:
     # The scale is shared: set before all is drawn, it would cut what is drawn later.
     panels[0].set_ylim(bottom=0)
     handles, labels = panels[0].get_legend_handles_labels()
+    make_room(figure, len(labels), 3)
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     figure.suptitle(title, fontsize=11)
     return figure
 
 
-def _draw_curve(axes: Axes, curve: DepthCurve, measure: str, style: tuple[str, str]) -> None:
-    points = [point for point in curve.points if measure in point.errors]
+def make_room(figure: Figure, labels: int, columns: int) -> None:
+    """Make a figure higher for the rows of its legend beyond the second."""
+    rows = -(-labels // columns)
+    figure.set_figheight(figure.get_figheight() + _ROW_IN * max(0, rows - 2))
+
+
+def most_telling(curves: Sequence[DepthCurve]) -> list[DepthCurve]:
+    """Of more curves than can be told apart those that reach the lowest validation error, order kept."""
+    if len(curves) <= len(STYLES):
+        return list(curves)
+    best = sorted(curves, key=_lowest)[: len(STYLES)]
+    return [curve for curve in curves if curve in best]
+
+
+def _lowest(curve: DepthCurve) -> float:
+    return min((p.mean("val_error") for p in curve.points if "val_error" in p.errors), default=math.inf)
+
+
+def _draw_curve(axes: Axes, curve: DepthCurve, measure: str, style: Style) -> None:
+    broken = [point.depth for point in curve.points if point.failed]
     colour = COLOURS.get(curve.family, OTHER_COLOUR)
+    if broken:
+        at_top = axes.get_xaxis_transform()
+        axes.plot(broken, [0.97] * len(broken), "x", color=colour, transform=at_top, clip_on=False)
+    points = [point for point in curve.points if measure in point.errors]
     marker, line = style
     axes.errorbar(
         [point.depth for point in points],

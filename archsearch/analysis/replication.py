@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 from archsearch.analysis.curve_results import LEVEL, CurveResults
@@ -15,7 +15,7 @@ from archsearch.statistics.contrasts import difference
 from archsearch.statistics.power import seeds_to_detect, seeds_to_equate, smallest_detectable
 from archsearch.statistics.samples import Sample
 
-_NO_HELP_FROM_SEEDS = ("searched", "one depth", "nothing learned")
+_NO_HELP_FROM_SEEDS = ("searched", "not confirmed", "one depth", "nothing learned")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def find_shortage(tests: CurveTests) -> Shortage | None:
         return None
     seeds = min(sample.count for sample in samples)
     spread = math.sqrt(sum(sample.variance for sample in samples) / len(samples))
-    return Shortage(seeds, smallest_detectable(spread, seeds), _needed(tests))
+    return Shortage(seeds, smallest_detectable(spread, seeds, level=tests.curve.level), _needed(tests))
 
 
 def _needed(tests: CurveTests) -> int | None:
@@ -75,40 +75,37 @@ def cells_to_replicate(
     of the error rate (see `look_level`).
 
     Args:
-        curves: As they are so far.
+        curves: As they are so far, at the level of this look.
         fewest: Seeds that every cell has before the first look.
         most: Seeds that no cell goes beyond.
     """
     asked: dict[str, tuple[int, ...]] = {}
     for curve in curves:
         short = [cell.depth for cell in curve.cells if cell.ended + cell.failed + cell.missing < fewest]
-        depths = set(short) or _wanted(curve, fewest, most)
+        depths = set(short) or _wanted(curve, most)
         if depths:
             asked[curve.label] = tuple(sorted(depths))
     return asked
 
 
-def look_level(seeds: int, *, fewest: int, most: int, level: float = LEVEL) -> float:
-    """The level of a verdict on a curve that is looked at after each seed.
+def look_level(looks: int, *, most: int, level: float = LEVEL) -> float:
+    """The level of a verdict on a curve that is looked at again and again, seeds being added in between.
 
-    Half of it is spent on the first look, with the fewest seeds; the later ones share the rest evenly, so
-    that all together err no more often than the level says (Bonferroni).
+    Half of it is spent on the first look; the later ones share the rest evenly, so that all together err no
+    more often than the level says (Bonferroni).
 
     Args:
-        seeds: Of the cell that has most.
-        fewest: Seeds at the first look.
-        most: Seeds at the last.
+        looks: How often seeds were added so far.
+        most: How often they are added at most.
         level: Of all looks together.
     """
-    if most <= fewest:
+    if not most:
         return level
-    return level / 2 if seeds <= fewest else level / 2 / (most - fewest)
+    return level / 2 if not looks else level / 2 / most
 
 
-def _wanted(curve: CurveResults, fewest: int, most: int) -> set[int]:
-    seeds = max((cell.ended for cell in curve.cells), default=0)
-    level = look_level(seeds, fewest=fewest, most=most, level=curve.level)
-    decision = decide(replace(curve, level=level))
+def _wanted(curve: CurveResults, most: int) -> set[int]:
+    decision = decide(curve)
     if decision.kind != "undecided" or decision.reason in _NO_HELP_FROM_SEEDS:
         return set()
     return _uncertain(decision, most)

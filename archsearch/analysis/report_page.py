@@ -13,13 +13,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from archsearch.analysis.comparisons import CellComparison
 from archsearch.analysis.depth_curve import MEASURES, DepthCurve, DepthPoint
 from archsearch.analysis.recommendation import Recommendation
-from archsearch.analysis.report_plots import Picture
+from archsearch.analysis.report_plots import Picture, data_name
 from archsearch.analysis.verdict import Verdict
 from archsearch.analysis.wording import p_value
 from archsearch.journal import StudyHistory, TrialHistory
+from archsearch.statistics.intervals import mean_interval, share_interval
 from archsearch.study import label_values
 
 _TEMPLATE = "report.html.jinja"
+# More rows or sentences than these are folded.
+_MOST_OPEN, _MOST_VERDICTS = 40, 12
+_MOST_COMPARISONS = 300
 # Longer ones are a search's, whose networks stand in the table of all trials.
 _LISTED_POINTS = 30
 
@@ -47,16 +51,20 @@ def write_page(
         warnings=[(verdict.curve, text) for verdict in verdicts for text in verdict.warnings],
         figures=[_to_mapping(picture) for picture in pictures],
         cells=[
-            _cell(curve, point)
+            _cell(curve, point, header.get("val_images"))
             for curve in curves
             if len(curve.points) <= _LISTED_POINTS
             for point in curve.points
         ],
-        comparisons=comparisons,
+        comparisons=_clearest(comparisons),
+        all_comparisons=len(comparisons),
         trials=[_trial(trial) for trial in sorted(history.trials.values(), key=_order)],
         origin=_origin(history),
-        study_text=header.get("text", ""),
+        study_text=history.question.get("text", header.get("text", "")),
+        source=history.question.get("source") or "study.yaml",
         p=p_value,
+        most_open=_MOST_OPEN,
+        most_verdicts=_MOST_VERDICTS,
     )
     part = path.with_suffix(".part")
     part.write_text(text, encoding="utf-8")
@@ -65,10 +73,11 @@ def write_page(
 
 def _lead(history: StudyHistory) -> str:
     header, trials = history.header, list(history.trials.values())
-    data = trials[0].data["name"] if trials else ""
     images = f"{header['train_images']:,} training images" if "train_images" in header else "its images"
     state = history.finished or "not finished: what is shown here is what there is so far"
-    return f"{len(trials)} trials on {data} ({images}, {header.get('classes')} classes); {state}."
+    return (
+        f"{len(trials)} trials on {data_name(history)} ({images}, {header.get('classes')} classes); {state}."
+    )
 
 
 def _to_mapping(picture: Picture) -> dict[str, str]:
@@ -86,7 +95,21 @@ def _to_mapping(picture: Picture) -> dict[str, str]:
     }
 
 
-def _cell(curve: DepthCurve, point: DepthPoint) -> dict[str, Any]:
+def _clearest(comparisons: Sequence[CellComparison]) -> list[CellComparison]:
+    """Of more comparisons than anybody reads those with the smallest p values, order kept."""
+    last = sorted(comparison.p_adjusted for comparison in comparisons)[:_MOST_COMPARISONS][-1:]
+    return [one for one in comparisons if one.p_adjusted <= last[0]][:_MOST_COMPARISONS]
+
+
+def _cell(curve: DepthCurve, point: DepthPoint, val_images: int | None) -> dict[str, Any]:
+    seeds = images = ""
+    if "val_error" in point.errors:
+        found = mean_interval(point.errors["val_error"])
+        if found.low is not None and found.high is not None:
+            seeds = f"{found.low:.2%} to {found.high:.2%}"
+        if val_images:
+            low, high = share_interval(found.mean, val_images)
+            images = f"{low:.2%} to {high:.2%}"
     errors = {
         measure: _error(point.mean(measure), point.std(measure)) if measure in point.errors else ""
         for measure in MEASURES
@@ -99,6 +122,9 @@ def _cell(curve: DepthCurve, point: DepthPoint) -> dict[str, Any]:
         "macs": point.macs,
         "latency": "" if point.latency_ms is None else f"{point.latency_ms:.3g} ms",
         "seeds": max(map(len, point.errors.values()), default=0),
+        "failed": point.failed or "",
+        "over_seeds": seeds,
+        "over_images": images,
         **errors,
     }
 

@@ -15,12 +15,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from archsearch.analysis.depth_curve import DepthCurve, DepthPoint
-from archsearch.analysis.plots import COLOURS, OTHER_COLOUR, STYLES, draw_depth_curves
+from archsearch.analysis.plots import (
+    COLOURS,
+    OTHER_COLOUR,
+    STYLES,
+    draw_depth_curves,
+    make_room,
+    most_telling,
+)
 from archsearch.journal import ReplicateHistory, StudyHistory, TrialHistory
 from archsearch.statistics.fronts import pareto_indices
 
 # More lines than these cannot be told apart; the first and the last are kept.
-_MOST_LINES = 6
+_MOST_LINES, _MOST_LINES_IN_ALL = 6, 24
 _FAINTEST, _DARKEST = 0.35, 1.0
 _MOST_TICKS = 9
 # A search has many points, which lie upon each other.
@@ -73,28 +80,35 @@ class Picture:
 def draw_pictures(history: StudyHistory, curves: Sequence[DepthCurve]) -> list[Picture]:
     """Draw all that a study's results suffice for."""
     name = history.header["name"]
-    data = next(iter(history.trials.values())).data["name"]
+    drawn_curves = most_telling(curves)
+    left_out = len(curves) - len(drawn_curves)
+    only = f" Of {len(curves)} curves the {len(drawn_curves)} with the lowest validation error." * bool(
+        left_out
+    )
     drawn = [
         (
             "depth_curve",
             "Depth against error",
             "Points are means over seeds, bars and bands one sample standard deviation to each side, small "
-            "dots the seeds. Training error that rises with depth is degradation; validation error that "
-            "rises alone is overfitting.",
-            draw_depth_curves(curves, f"{name}: depth against error on {data}"),
+            "dots the seeds; a cross at the top marks a depth of which seeds failed. Training error that "
+            "rises with depth is degradation; validation error that rises alone is overfitting.",
+            _describe_errors(drawn_curves),
+            draw_depth_curves(drawn_curves, f"{name}: depth against error on {data_name(history)}"),
         ),
         (
             "costs",
             "Error against cost",
             "The line is the Pareto front: no network has both a smaller error and a smaller cost. Numbers "
             "are depths.",
-            draw_costs(curves),
+            _describe_costs(curves),
+            draw_costs(drawn_curves),
         ),
         (
             "learning_curves",
             "Learning curves",
             "Means over seeds; the darker, the deeper.",
-            draw_learning(curves, history.trials),
+            _describe_learning(drawn_curves, history.trials),
+            draw_learning(drawn_curves, history.trials),
         ),
         (
             "profiles",
@@ -102,25 +116,69 @@ def draw_pictures(history: StudyHistory, curves: Sequence[DepthCurve]) -> list[P
             "Where gradients fall by orders of magnitude towards the input, the first layers learn nothing; "
             "where responses fall towards the output, nothing arrives there. Dead channels pass nothing on, "
             "and a closed gate carries its input past the branch. The darker, the deeper.",
-            draw_profiles(curves, history.trials),
+            _describe_profiles(drawn_curves, history.trials),
+            draw_profiles(drawn_curves, history.trials),
         ),
     ]
-    described = _describe(curves)
     return [
-        Picture(name, heading, caption, f"{heading}. {described}", figure)
-        for name, heading, caption, figure in drawn
+        Picture(name, heading, caption + only, f"{heading}. {description}", figure)
+        for name, heading, caption, description, figure in drawn
         if figure is not None
     ]
 
 
-def _describe(curves: Sequence[DepthCurve]) -> str:
+def data_name(history: StudyHistory) -> str:
+    """The name of a study's data; a proposal that could not be built has none."""
+    return next((str(trial.data["name"]) for trial in history.trials.values() if trial.data), "")
+
+
+def _describe_errors(curves: Sequence[DepthCurve]) -> str:
     """Say the curves in words: the figures in full are in the table."""
     parts = []
     for curve in curves:
-        shown = [point for point in curve.points if "val_error" in point.errors]
-        values = ", ".join(f"depth {p.depth}: {p.mean('val_error'):.1%}" for p in _thin(shown))
-        parts.append(f"{curve.label}, validation error by depth: {values}.")
+        for measure, name in (("train_error", "training error"), ("val_error", "validation error")):
+            shown = _thin([point for point in curve.points if measure in point.errors])
+            values = ", ".join(f"depth {p.depth}: {p.mean(measure):.1%}" for p in shown)
+            parts.append(f"{curve.label}, {name} by depth: {values}.")
     return " ".join(parts)
+
+
+def _describe_costs(curves: Sequence[DepthCurve]) -> str:
+    """Say the front of error and parameters in words."""
+    points = [(curve, point) for curve in curves for point in curve.points if "val_error" in point.errors]
+    front = pareto_indices([(point.mean("val_error"), point.parameters) for _, point in points])
+    cheapest_first = sorted((points[place] for place in front), key=lambda found: found[1].parameters)
+    named = [
+        f"{curve.label} depth {point.depth}, {point.parameters:,} parameters, validation error "
+        f"{point.mean('val_error'):.1%}"
+        for curve, point in _thin(cheapest_first)
+    ]
+    return f"On the front of parameters: {'; '.join(named)}."
+
+
+def _describe_learning(curves: Sequence[DepthCurve], trials: Mapping[int, TrialHistory]) -> str:
+    """Say where the training loss of each line begins and ends."""
+    parts = []
+    for curve, point, _ in _lines(curves):
+        losses = _mean_by_epoch(list(trials[point.trial].replicates.values()), "train_loss")
+        if losses:
+            parts.append(f"{curve.label} depth {point.depth}: from {losses[0]:.3g} to {losses[-1]:.3g}.")
+    return f"Training loss from the first epoch to the last. {' '.join(parts)}"
+
+
+def _describe_profiles(curves: Sequence[DepthCurve], trials: Mapping[int, TrialHistory]) -> str:
+    """Say the gradients at both ends of each network."""
+    parts = []
+    for curve, point, _ in _lines(curves):
+        replicates = list(trials[point.trial].replicates.values())
+        ends = []
+        for last, when in ((False, "as initialised"), (True, "at the last watched epoch")):
+            values = _mean_profile(replicates, "gradient_norm", last=last)
+            if values:
+                ends.append(f"{when} {values[0]:.2g} at the input and {values[-1]:.2g} at the output")
+        if ends:
+            parts.append(f"{curve.label} depth {point.depth}: {', '.join(ends)}.")
+    return f"Gradient norms. {' '.join(parts)}"
 
 
 def draw_costs(curves: Sequence[DepthCurve]) -> Figure | None:
@@ -228,9 +286,10 @@ def draw_profiles(curves: Sequence[DepthCurve], trials: Mapping[int, TrialHistor
 
 def _lines(curves: Sequence[DepthCurve]) -> Iterator[tuple[DepthCurve, DepthPoint, dict[str, Any]]]:
     """The networks that are drawn as lines, of each curve its depths, each with its look."""
+    most = max(2, min(_MOST_LINES, _MOST_LINES_IN_ALL // max(1, len(curves))))
     for curve, style in zip(curves, cycle(STYLES), strict=False):
         one_a_depth = list({point.depth: point for point in reversed(curve.points)}.values())[::-1]
-        shown = _thin(one_a_depth)
+        shown = _thin(one_a_depth, most)
         for index, point in enumerate(shown):
             alpha = _FAINTEST + (_DARKEST - _FAINTEST) * (index + 1) / len(shown)
             yield (
@@ -240,10 +299,10 @@ def _lines(curves: Sequence[DepthCurve]) -> Iterator[tuple[DepthCurve, DepthPoin
             )
 
 
-def _thin(points: Sequence[Item]) -> list[Item]:
-    if len(points) <= _MOST_LINES:
+def _thin(points: Sequence[Item], most: int = _MOST_LINES) -> list[Item]:
+    if len(points) <= most:
         return list(points)
-    places = {round(i * (len(points) - 1) / (_MOST_LINES - 1)) for i in range(_MOST_LINES)}
+    places = {round(i * (len(points) - 1) / (most - 1)) for i in range(most)}
     return [points[place] for place in sorted(places)]
 
 
@@ -262,8 +321,9 @@ def _mean_profile(replicates: Sequence[ReplicateHistory], signal: str, *, last: 
     for replicate in replicates:
         epochs = [epoch for epoch in replicate.profiles if (epoch > 0 if last else epoch == 0)]
         if epochs:
-            found.append(replicate.profiles[max(epochs)].get(signal, ()))
-    columns = list(zip(*found, strict=False))
+            values = replicate.profiles[max(epochs)].get(signal)
+            found += [values] if values else []
+    columns = list(zip(*found, strict=True))
     means = map(fmean, columns)
     # what is 0 has no place on a logarithmic scale
     return list(means) if signal in _SHARES else [mean or math.nan for mean in means]
@@ -281,4 +341,5 @@ def _tidy(axes: Axes) -> None:
 def _add_legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     columns = 4 if len(labels) > 6 else 3
+    make_room(figure, len(labels), columns)
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)

@@ -63,23 +63,33 @@ def _mismatches(trials: Sequence[TrialHistory]) -> list[str]:
 def _edges(trials: Sequence[TrialHistory], search: Mapping[str, Any]) -> list[str]:
     found = []
     for label, dimension in search.items():
-        if "low" not in dimension or not label.startswith("training."):
+        if not label.startswith("training.") or (ends := _ends(dimension)) is None:
             continue
         edges = []
         for trial in trials:
             value = trial.values.get(label)
             if isinstance(value, int | float):
-                edges += [_depth(trial)] if _at_edge(value, dimension) else []
+                edges += [_depth(trial)] if _at_edge(value, ends, dimension) else []
         if edges:
             found.append(
                 f"The best {label} at depth {listed(edges)} lies at the edge of its range, "
-                f"{dimension['low']:g} to {dimension['high']:g}: beyond it there may be a better one."
+                f"{ends[0]:g} to {ends[1]:g}: beyond it there may be a better one."
             )
     return found
 
 
-def _at_edge(value: float, dimension: Mapping[str, Any]) -> bool:
-    low, high = dimension["low"], dimension["high"]
+def _ends(dimension: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The least and the largest value, of a range or of numbers to choose from; None without an order."""
+    values = [dimension["low"], dimension["high"]] if "low" in dimension else dimension.get("choice", [])
+    if len(values) < 2 or not all(type(value) in (int, float) for value in values):
+        return None
+    return min(values), max(values)
+
+
+def _at_edge(value: float, ends: tuple[float, float], dimension: Mapping[str, Any]) -> bool:
+    if "low" not in dimension:
+        return value in ends
+    low, high = ends
     if dimension.get("log"):
         value, low, high = math.log(value), math.log(low), math.log(high)
     place = (value - low) / (high - low)

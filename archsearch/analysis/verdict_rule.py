@@ -35,7 +35,15 @@ Kind = Literal[
 ]
 
 Reason = Literal[
-    "", "searched", "one depth", "few seeds", "nothing learned", "train_error", "val_error", "noise"
+    "",
+    "searched",
+    "not confirmed",
+    "one depth",
+    "few seeds",
+    "nothing learned",
+    "train_error",
+    "val_error",
+    "noise",
 ]
 """Why a curve is undecided; a measure: it may be rising."""
 
@@ -86,6 +94,8 @@ def decide(curve: CurveResults) -> Decision:
     """Apply the rule to a curve; its notes play no part."""
     if not curve.swept:
         return Decision("undecided", reason="searched")
+    if not curve.confirmed:
+        return Decision("undecided", reason="not confirmed")
     diverged = tuple(cell for cell in curve.cells if cell.mostly_diverged)
     if diverged:
         return _decide_diverged(curve, diverged)

@@ -28,6 +28,8 @@ def say_what_would_decide(decision: Decision) -> str:
         return ""
     if decision.reason == "searched":
         return "Sweep the depth: the study below trains every depth under the same seeds."
+    if decision.reason == "not confirmed":
+        return "Add seeds: 5 to the study, and run it again: each depth's best is then trained under them."
     if decision.reason == "one depth":
         return "Sweep at least two depths, better four."
     if decision.reason == "few seeds":
@@ -151,6 +153,11 @@ def _undecided(curve: CurveResults, decision: Decision) -> str:
         return (
             "undecided: searched, not swept. A search gives each depth other settings and as many tries as "
             "it pleases, so it compares no depths."
+        )
+    if decision.reason == "not confirmed":
+        return (
+            "undecided. Each depth has what its search tried, under one seed; the best of many tries is too "
+            "good, and its spread is unknown."
         )
     if decision.reason == "one depth":
         return "undecided. No two depths have results to compare."

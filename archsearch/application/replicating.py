@@ -17,16 +17,17 @@ def find_undecided(study: StudyConfig, history: StudyHistory) -> list[int]:
     """
     # Scipy takes a second to import, and most studies have a fixed number of seeds.
     from archsearch.analysis import cells_to_replicate, read_curves
-    from archsearch.analysis.curve_results import LEVEL
+    from archsearch.analysis.replication import look_level
 
     fewest = len(study.seeds)
     readings = {reading.results.label: reading for reading in read_curves(history)}
+    most = fewest + len(study.more_seeds)
+    level = look_level(history.looks, most=most - fewest)
     curves = [
-        # the whole level: each look takes its share of it
-        replace(reading.results, level=LEVEL, smallest_difference=study.smallest_difference)
+        replace(reading.results, level=level, smallest_difference=study.smallest_difference)
         for reading in readings.values()
     ]
-    asked = cells_to_replicate(curves, fewest=fewest, most=fewest + len(study.more_seeds))
+    asked = cells_to_replicate(curves, fewest=fewest, most=most)
     return [
         trial.number
         for label, depths in asked.items()

@@ -23,7 +23,7 @@ from archsearch.analysis.report_page import write_page
 from archsearch.analysis.report_plots import draw_pictures
 from archsearch.errors import RunFolderError
 from archsearch.journal import CONCLUSION_NAME, RunFolder, StudyHistory
-from archsearch.search.ranking import reported_trials
+from archsearch.search.ranking import shown_trials
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def write_report(folder: RunFolder, history: StudyHistory) -> Report | None:
         verdicts=tuple(judge(reading.results) for reading in readings),
         comparisons=tuple(compare_curves(readings)),
         recommendation=recommend(
-            reported_trials(history.trials.values()), val_images=history.header.get("val_images")
+            shown_trials(history.trials.values()), val_images=history.header.get("val_images")
         ),
         page=folder.report / "report.html",
         picture=folder.report / "depth_curve.png",
@@ -144,6 +144,7 @@ def _rows(curve: DepthCurve) -> list[dict[str, Any]]:
             "network": point.name,
             "parameters": point.parameters,
             "macs": point.macs,
+            "failed": point.failed,
         }
         for measure in MEASURES:
             if measure in point.errors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 import socket
@@ -23,12 +24,13 @@ from archsearch.application.replicating import find_undecided
 from archsearch.application.room import find_room, list_largest
 from archsearch.application.sampling import sample_specs
 from archsearch.data import Dataset
-from archsearch.errors import RunFolderError
+from archsearch.errors import RunFolderError, StudyError
 from archsearch.execution import Devices, build_executor, choose_devices
 from archsearch.journal import Journal, Record, RunFolder, RunFolderLock, StudyHistory, TrialHistory
 from archsearch.search.conductor import Conductor, Workplace
 from archsearch.search.ranking import finished_trials, pareto_front, rank, reported_trials
 from archsearch.study import StudyConfig, check_growth
+from archsearch.study.settings import ExecutionSettings
 from archsearch.tracking import MirrorProcess, MirrorStatus, hide_passwords
 from archsearch.training.values import Compute
 
@@ -114,14 +116,15 @@ def run_study(
         RunFolderError: The run folder is read-only, in use, or another study's.
     """
     dataset = prepare_data(study)
-    devices = choose_devices(study.execution)
     folder = RunFolder.of(study.name, runs_folder)
     with ExitStack() as stack:
         stack.enter_context(RunFolderLock(folder.path))
         journal = stack.enter_context(Journal.open(folder.journal))
         if journal.healed:
             say(journal.healed)
+        devices = _find_devices(study.execution, _decided(journal))
         _open_study(study, journal, folder, dataset)
+        _ask(study, journal)
         mirror = mirror or build_mirror(study, runs_folder, say)
         compute = _compute(study, journal, dataset, devices, say, mirror)
         if changed := explain_workers(study.execution, devices, compute.threads):
@@ -172,7 +175,10 @@ def _test(conductor: Conductor, objectives: Mapping[str, str]) -> None:
 
     for trial in tested_trials(conductor.history, objectives):
         for seed in trial.seeds:
-            replicate = trial.replicates[seed]
+            replicate = trial.replicates.get(seed)
+            # A budget may have ended before a seed that was added.
+            if replicate is None or replicate.outcome != "complete":
+                continue
             source = trial.number if replicate.repeated_of is None else replicate.repeated_of
             if not replicate.test:
                 job = conductor.job(source, seed)
@@ -224,9 +230,53 @@ def _open_study(study: StudyConfig, journal: Journal, folder: RunFolder, dataset
         folder.study.write_text(study.text, encoding="utf-8")
 
 
+def _ask(study: StudyConfig, journal: Journal) -> None:
+    """Record what the study asks for by now: what it holds beside its identity may change and grow."""
+    question = {
+        "text": study.text,
+        "source": study.source,
+        "smallest_difference": study.smallest_difference,
+        "seeds": {"fewest": len(study.seeds), "most": len(study.seeds) + len(study.more_seeds)},
+        "cells": [dict(cell.values) for cell in study.cells()],
+    }
+    asked = [record.fields for record in journal.records if record.kind == "question"]
+    if not asked or json.loads(json.dumps(question)) != asked[-1]:
+        journal.append("question", **question)
+
+
 def _versions() -> dict[str, str]:
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {"python": platform.python_version(), **versions}
+
+
+def _decided(journal: Journal) -> Compute | None:
+    """The arithmetic that a study began with."""
+    found = [record.fields for record in journal.records if record.kind == "compute"]
+    return Compute(**found[-1]) if found else None
+
+
+def _find_devices(settings: ExecutionSettings, decided: Compute | None) -> Devices:
+    """Find the devices of the kind that the study began on: its trials are compared with each other."""
+    if decided is None:
+        return choose_devices(settings)
+    if settings.device not in ("auto", decided.device):
+        raise StudyError(
+            f"must be auto or {decided.device}, on which the study began, for its trials are compared with "
+            "each other",
+            path="execution.device",
+            got=settings.device,
+            fix="Give the study another name to begin it anew.",
+        )
+    try:
+        return choose_devices(settings.model_copy(update={"device": decided.device}))
+    except StudyError as error:
+        if settings.device != "auto" or error.path != "execution.device":
+            raise
+        raise StudyError(
+            f"the study began on {decided.device}, which this machine does not have",
+            path="execution.device",
+            fix="Go on where there is such a device, or give the study another name to begin it anew.",
+        ) from error
 
 
 def _compute(
@@ -237,9 +287,8 @@ def _compute(
     say: Callable[[str], None],
     mirror: MirrorProcess | None,
 ) -> Compute:
-    decided = [record for record in journal.records if record.kind == "compute"]
-    if decided:
-        return Compute(**decided[-1].fields)
+    if (decided := _decided(journal)) is not None:
+        return decided
     if mirror:
         mirror.wait_until_ready()
     specs = sample_specs(study)
@@ -262,8 +311,6 @@ def _session(study: StudyConfig, workplace: Workplace) -> dict[str, Any]:
         "executor": study.execution.executor,
         "slots": workplace.executor.slots,
         "device": workplace.compute.device,
-        "smallest_difference": study.smallest_difference,
-        "seeds": {"fewest": len(study.seeds), "most": len(study.seeds) + len(study.more_seeds)},
         "clock": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 

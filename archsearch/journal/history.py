@@ -121,12 +121,16 @@ class StudyHistory:
 
     Attributes:
         header: Fields of the ``study`` record; empty before there is one.
+        question: Fields of the latest ``question`` record: what the study asked for when it was last run.
+        looks: How often seeds were added because a look at the results found them undecided.
         created: When the study began, Unix seconds.
         compute: Fields of the latest ``compute`` record.
         finished: Why the study counts as complete; None while something is left to do.
     """
 
     header: Mapping[str, Any] = field(default_factory=dict)
+    question: Mapping[str, Any] = field(default_factory=dict)
+    looks: int = 0
     created: float | None = None
     compute: Mapping[str, Any] | None = None
     trials: Mapping[int, TrialHistory] = field(default_factory=dict)

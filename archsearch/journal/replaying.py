@@ -34,6 +34,7 @@ class Replay:
         self._sessions: list[SessionHistory] = []
         self._steps: dict[str, Callable[[Record], None]] = {
             "study": self._begin_study,
+            "question": self._ask,
             "session": self._begin_session,
             "compute": self._decide_compute,
             "trial": self._describe_trial,
@@ -76,6 +77,9 @@ class Replay:
     def _begin_study(self, record: Record) -> None:
         self._study = replace(self._study, header=record.fields, created=record.time)
 
+    def _ask(self, record: Record) -> None:
+        self._study = replace(self._study, question=record.fields)
+
     def _begin_session(self, record: Record) -> None:
         # A study that is run again may have grown: whether it is finished is for this session to say.
         self._study = replace(self._study, finished=None)
@@ -90,6 +94,8 @@ class Replay:
         if known is not None:
             # Described again with more seeds: what was trained stays.
             trial = replace(known, seeds=trial.seeds, phase=trial.phase, name=trial.name, optuna=trial.optuna)
+            # A look may add seeds to several trials, whose records then carry its number.
+            self._study = replace(self._study, looks=max(self._study.looks, record.fields.get("look", 0)))
         self._trials[trial.number] = trial
 
     def _start_replicate(self, record: Record) -> None:
@@ -109,15 +115,22 @@ class Replay:
         self._set(record, replace(known, epochs=epochs, epoch_times=times, profiles=profiles))
 
     def _end_replicate(self, record: Record) -> None:
+        known, repeated_of = self._replicate(record), record.fields.get("repeated_of")
+        if repeated_of is not None:
+            # It is the same training, so it went the same way.
+            source = self._trials[repeated_of].replicates[record.fields["seed"]]
+            known = replace(
+                known, epochs=source.epochs, epoch_times=source.epoch_times, profiles=source.profiles
+            )
         self._set(
             record,
             replace(
-                self._replicate(record),
+                known,
                 outcome=record.fields["outcome"],
                 reason=record.fields.get("reason", ""),
                 metrics=record.fields["metrics"],
                 finished=record.time,
-                repeated_of=record.fields.get("repeated_of"),
+                repeated_of=repeated_of,
                 note=record.fields.get("note", ""),
             ),
         )

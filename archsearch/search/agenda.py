@@ -1,7 +1,7 @@
 """What a study lacks next, from what its trials have come to.
 
-Baselines come first, then the cells (each its one trial, or its search), then the confirmations of the
-cells whose search is over. Of the cells those whose networks take longest come first: a long training that
+Baselines come first, then the cells (each its one trial, or its search), then the confirmations of the cells
+whose search is over. Of the cells those come first whose networks probably take longest: a long training that
 starts last leaves all workers but one idle (Graham 1969, Bounds on Multiprocessing Timing Anomalies). Where a
 budget may end the study before all are trained, they come as they are written: it is to see many of them.
 """
@@ -69,7 +69,7 @@ class Agenda:
         self._included: set[str] = set()
         cells: Sequence[Cell] = study.cells()
         if study.budget == BudgetSettings():
-            cells = sorted(cells, key=_cost, reverse=True)
+            cells = sorted(cells, key=lambda cell: _work({**study.base, **cell.values}), reverse=True)
         self._cells = {_key(cell.values): _Progress(cell) for cell in cells}
 
     def note(self, trial: TrialHistory) -> None:
@@ -171,10 +171,11 @@ class _Progress:
                 self.infeasible.add(trial.number)
 
 
-def _cost(cell: Cell) -> float:
-    """Grows as the work of a cell's networks does: with depth, and the square of width."""
-    depth, width = (cell.values.get(f"architecture.{name}", 1) for name in ("depth", "width"))
-    return float(depth * width**2)
+def _work(values: Mapping[str, Any]) -> float:
+    """Grows about as the work of a cell's trainings does: with depth, the square of width, and epochs."""
+    names = ("architecture.depth", "architecture.width", "training.epochs")
+    depth, width, epochs = (values.get(name) or 1 for name in names)
+    return float(depth * width**2 * epochs)
 
 
 def _key(values: Mapping[str, Any]) -> str:

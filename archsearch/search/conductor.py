@@ -136,20 +136,23 @@ class Conductor:
         """Train until nothing is missing or the budget is spent; returns why it ended."""
         executor = self._workplace.executor
         inbox = Inbox(executor)
-        while True:
-            while self._busy < executor.slots and not self._spent() and self._advance():
-                pass
-            if not self._running:
-                if self._spent() or not self._add_seeds():
-                    break
-                continue
-            event = inbox.wait()
-            if isinstance(event, Result):
-                self._end(event)
-            elif event is not None:
-                self._hear(event)
-        if self._mirror is not None:
-            self._mirror.close()
+        try:
+            while True:
+                while self._busy < executor.slots and not self._spent() and self._advance():
+                    pass
+                if not self._running:
+                    if self._spent() or not self._add_seeds():
+                        break
+                    continue
+                event = inbox.wait()
+                if isinstance(event, Result):
+                    self._end(event)
+                elif event is not None:
+                    self._hear(event)
+        finally:
+            # Also when it is interrupted: what has ended is copied to the end.
+            if self._mirror is not None:
+                self._mirror.close()
         return self._spent() or "every trial asked for has ended"
 
     @property
@@ -195,20 +198,21 @@ class Conductor:
         if more and trial.outcome != "infeasible":
             self._describe_again(number, more)
 
-    def _describe_again(self, number: int, more: Sequence[int]) -> None:
+    def _describe_again(self, number: int, more: Sequence[int], **added: Any) -> None:
         described = next(
             record.fields
             for record in self._journal.records
             if record.kind == "trial" and record.fields["trial"] == number
         )
-        self.record("trial", **{**described, "seeds": [*self.trials[number].seeds, *more]})
+        self.record("trial", **{**described, "seeds": [*self.trials[number].seeds, *more], **added})
 
     # Adding seeds where they are needed.
 
     def _short_of_seeds(self) -> dict[int, int]:
         """The next seed of each trial that needs one, when nothing else is left to do."""
         more = self._study.more_seeds
-        if not more:
+        # Each look adds a seed at most, and spends a share of the error rate.
+        if not more or self.history.looks >= len(more):
             return {}
         unused = {
             number: [seed for seed in more if seed not in self.trials[number].seeds]
@@ -218,9 +222,9 @@ class Conductor:
 
     def _add_seeds(self) -> bool:
         """Queue them; False where all is decided, or the most seeds are reached."""
-        short = self._short_of_seeds()
+        short, look = self._short_of_seeds(), self.history.looks + 1
         for number, seed in short.items():
-            self._describe_again(number, [seed])
+            self._describe_again(number, [seed], look=look)
             self._enqueue(number)
         return bool(short)
 

@@ -38,6 +38,27 @@ def reported_trials(trials: Iterable[TrialHistory]) -> list[TrialHistory]:
     return finished_trials(known, phases=["search", "sweep", "include"])
 
 
+def shown_trials(trials: Iterable[TrialHistory]) -> list[TrialHistory]:
+    """The reported trials, and what has come to something under some of its seeds without having a value.
+
+    A cell of which a seed failed, or is still to be trained, is no less a part of its curve.
+    """
+    known = list(trials)
+    reported = {trial.number for trial in reported_trials(known)}
+    confirmed = any(trial.phase == "confirm" for trial in known)
+    phases = ("confirm", "include") if confirmed else ("sweep", "include")
+    return [
+        trial
+        for trial in known
+        if trial.number in reported
+        or (
+            trial.phase in phases
+            and trial.outcome != "infeasible"
+            and any(replicate.outcome in ("complete", "failed") for replicate in trial.replicates.values())
+        )
+    ]
+
+
 def rank(trials: Iterable[TrialHistory], objectives: Objectives) -> list[TrialHistory]:
     """Best first: by value, by Pareto front and then the first objective where there are several."""
     remaining = sorted(trials, key=lambda trial: _losses(trial, objectives))

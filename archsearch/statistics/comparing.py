@@ -22,7 +22,7 @@ class Comparison:
         high: Upper end.
         df: Degrees of freedom.
         p: Two-sided.
-        effect_size: Hedges' g; None where nothing varies.
+        effect_size: Hedges' g; None where nothing varies, or too few values say how much.
     """
 
     difference: float
@@ -44,7 +44,7 @@ def compare_samples(first: Sample, second: Sample) -> Comparison:
     if one + two:
         m, n = first.count - 1, second.count - 1
         df = m * n * (one + two) ** 2 / (n * one**2 + m * two**2)
-        size = (second.mean - first.mean) / math.sqrt((one + two) / 2) * hedges_correction(df)
+        size = _effect_size((second.mean - first.mean) / math.sqrt((one + two) / 2), df)
     return _comparison(difference(first, second), size)
 
 
@@ -52,8 +52,13 @@ def compare_pairs(first: Sequence[float], second: Sequence[float]) -> Comparison
     """The paired t test: values at the same place must really share something."""
     sample = Sample.of([b - a for a, b in zip(first, second, strict=True)])
     spread = math.sqrt(sample.variance)
-    size = sample.mean / spread * hedges_correction(sample.count - 1) if spread else None
+    size = _effect_size(sample.mean / spread, sample.count - 1) if spread else None
     return _comparison(Contrast(sample.mean, sample.standard_error, sample.count - 1), size)
+
+
+def _effect_size(standardised: float, df: float) -> float | None:
+    """Without bias; there is no such estimate with one degree of freedom."""
+    return standardised * hedges_correction(df) if df > 1 else None
 
 
 def hedges_correction(df: float) -> float:

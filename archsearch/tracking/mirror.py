@@ -38,8 +38,8 @@ from archsearch.tracking.store import Store
 
 _SHORTEST_POLL_S = 0.5
 _LONGEST_POLL_S = 5.0
-# Of a core: many small writes cost more than few large ones, and the cores are there to train.
-_LARGEST_SHARE = 0.05
+# Of its time, unless it would look too seldom: many small writes cost more than few large ones.
+_WRITING_SHARE = 0.05
 _FIRST_DELAY_S = 1.0
 _LONGEST_DELAY_S = 30.0
 _DRAIN_PATIENCE_S = 15.0
@@ -172,8 +172,12 @@ def follow(
             if (told.state, told.experiment_id) != (status.state, status.experiment_id):
                 tell(status)
             told = status
-            rest_s = (time.monotonic() - begun) / _LARGEST_SHARE
-            ended.wait(min(max(rest_s, _SHORTEST_POLL_S), _LONGEST_POLL_S))
+            ended.wait(_rest_s(time.monotonic() - begun))
+
+
+def _rest_s(written_s: float) -> float:
+    """How long to leave the journal alone after a time of writing."""
+    return min(max(written_s / _WRITING_SHARE, _SHORTEST_POLL_S), _LONGEST_POLL_S)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -67,6 +67,8 @@ class MirrorProcess:
         """Start the process; returns at once, while it imports MLflow. A second call does nothing."""
         if self._process is not None:
             return
+        self._begun = False
+        self._ready.clear()
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         command = [sys.executable, "-m", "archsearch.tracking.mirror", str(self._folder)]
         self._process = subprocess.Popen(

@@ -80,7 +80,12 @@ def _train(jobs: Sequence[Job], fabric: Fabric | None = None, note: str = "") ->
                 for job in broken:
                     del under_way[job.replicate]
             elif broken:
-                yield end(broken[0], "failed", f"not a number in epoch {epochs + 1}")
+                ratio = next(metrics for job, metrics, _ in rows if job in broken).get(
+                    "gradient_ratio", math.nan
+                )
+                # Before the first step there were gradients yet, which may say why.
+                said = {"gradient_ratio": ratio} if epochs == 0 and math.isfinite(ratio) else {}
+                yield end(broken[0], "failed", f"not a number in epoch {epochs + 1}", said)
             epochs += 1
             for job, metrics, profile in rows:
                 if job in broken:

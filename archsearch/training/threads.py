@@ -20,7 +20,7 @@ from torch import nn
 from archsearch.architecture import Architecture
 from archsearch.data import Dataset
 from archsearch.data.module import Batch
-from archsearch.errors import ArchsearchError
+from archsearch.errors import ArchsearchError, PackingError
 from archsearch.models import build_network
 from archsearch.study.settings import TrainingSettings
 from archsearch.training.compute import NEEDED_GAIN, add_reason
@@ -44,6 +44,7 @@ def share_cores(
     cores: int,
     counts: Sequence[int],
     leave_idle: bool,
+    pack: int = 1,
 ) -> Compute:
     """Choose how many threads each training takes, so that no core is asked for twice.
 
@@ -60,13 +61,14 @@ def share_cores(
         cores: What all workers share.
         counts: Numbers of threads to choose from, rising.
         leave_idle: Whether cores that a training does not take stay idle, for there is no other to take them.
+        pack: Networks that will probably be trained as one, where they can be packed.
     """
     compute = replace(compute, threads=counts[0])
     if len(counts) == 1 or not architectures:
         return compute
     architecture = find_middle(architectures, dataset)
     try:
-        probe = _Probe.of(compute, architecture, training, dataset)
+        probe = _Probe.of(compute, architecture, training, dataset, pack)
         seconds, how = probe.time_alone(counts), "a step alone"
         tried = [
             count
@@ -81,7 +83,8 @@ def share_cores(
         return add_reason(compute, f"threads: {counts[0]}, as {architecture.name} cannot be measured: {why}")
     chosen = fewest_that_gain(seconds)
     measured = ", ".join(f"{count}: {taken * 1000:.1f} ms" for count, taken in seconds.items())
-    why = f"threads a worker: {chosen} ({architecture.name}, {how} on {measured})"
+    packed = f", {probe.pack} packed" if probe.pack > 1 else ""
+    why = f"threads a worker: {chosen} ({architecture.name}{packed}, {how} on {measured})"
     return add_reason(replace(compute, threads=chosen), why)
 
 
@@ -100,26 +103,36 @@ def fewest_that_gain(seconds: Mapping[int, float]) -> int:
 
 @dataclass(frozen=True)
 class _Probe:
-    """A step of one network, ready to be timed."""
+    """A step of one network, or of several packed into one, ready to be timed."""
 
     compute: Compute
     architecture: Architecture
     training: TrainingSettings
     dataset: Dataset
     batch: Batch
+    pack: int
 
     @classmethod
     def of(
-        cls, compute: Compute, architecture: Architecture, training: TrainingSettings, dataset: Dataset
+        cls,
+        compute: Compute,
+        architecture: Architecture,
+        training: TrainingSettings,
+        dataset: Dataset,
+        pack: int,
     ) -> _Probe:
         batch = sample_batch(architecture, training, dataset, compute.device)
-        return cls(compute, architecture, training, dataset, batch)
+        probe = cls(compute, architecture, training, dataset, batch, pack)
+        try:
+            build_step(compute, probe._build(), training, batch)
+        except PackingError:
+            return replace(probe, pack=1)
+        return probe
 
     def time_alone(self, counts: Sequence[int]) -> dict[int, float]:
         """Time a step of one training with rising numbers of threads, until more of them gain nothing."""
-        network = self._build()
-        # one network for all: it trains on, and its steps stay alike
-        step = build_step(self.compute, [network], self.training, self.batch)
+        # the same networks for all: they train on, and their steps stay alike
+        step = build_step(self.compute, self._build(), self.training, self.batch)
         seconds: dict[int, float] = {}
         for fewer, more in pairwise(counts):
             pair = [replace(self.compute, threads=count) for count in (fewer, more)]
@@ -142,10 +155,10 @@ class _Probe:
         """
         barrier = Barrier(workers)
 
-        def rate(network: nn.Module) -> float:
+        def rate(networks: list[nn.Module]) -> float:
             try:
                 torch.set_num_threads(threads)
-                step = build_step(self.compute, [network], self.training, self.batch)
+                step = build_step(self.compute, networks, self.training, self.batch)
                 step()
                 before = time.perf_counter()
                 step()
@@ -160,12 +173,13 @@ class _Probe:
                 raise
 
         with ThreadPoolExecutor(workers) as pool:
-            network = self._build()
-            return list(pool.map(rate, [deepcopy(network) for _ in range(workers)]))
+            networks = self._build()
+            return list(pool.map(rate, [deepcopy(networks) for _ in range(workers)]))
 
-    def _build(self) -> nn.Module:
+    def _build(self) -> list[nn.Module]:
         with torch.random.fork_rng(devices=[]):
-            return build_network(self.architecture, self.dataset.input_shape, self.dataset.num_classes)
+            shape, classes = self.dataset.input_shape, self.dataset.num_classes
+            return [build_network(self.architecture, shape, classes) for _ in range(self.pack)]
 
 
 def _step_on(threads: int, step: Callable[[], None]) -> None:

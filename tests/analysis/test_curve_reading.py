@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from archsearch.analysis import judge, read_curves
-from archsearch.journal import ReplicateHistory, SessionHistory, StudyHistory, TrialHistory
+from archsearch.journal import ReplicateHistory, StudyHistory, TrialHistory
 from archsearch.study import parse_study
 from tests.analysis.trials import cell, trial
 
@@ -79,7 +79,8 @@ def test_a_searched_depth_is_not_swept_and_comes_with_the_sweep_that_would_decid
     found = replace(trial(0, 8, ERRORS, phase="search"), values={"architecture.depth": 8})
     text = (SPACES / "resnet_space.yaml").read_text(encoding="utf-8")
 
-    (reading,) = read_curves(history(found, text=text, source="resnet_space.yaml"))
+    question = {"text": text, "source": "resnet_space.yaml"}
+    (reading,) = read_curves(replace(history(found), question=question))
 
     assert not reading.results.swept
     sweep = parse_study(reading.results.deciding_study, "sweep.yaml")
@@ -144,23 +145,76 @@ def test_a_network_that_still_improves_at_the_end_is_noted(
 
 
 @pytest.mark.parametrize(
-    ("fields", "smallest", "level"),
+    ("question", "looks", "smallest", "level"),
     [
-        ({}, 0.01, 0.05),
-        ({"smallest_difference": 0.02, "seeds": {"fewest": 2, "most": 2}}, 0.02, 0.05),
+        ({}, 0, 0.01, 0.05),
+        ({"smallest_difference": 0.02, "seeds": {"fewest": 2, "most": 2}}, 0, 0.02, 0.05),
         # the first look of several, and the second of three, which share the rest
-        ({"smallest_difference": 0.02, "seeds": {"fewest": 2, "most": 4}}, 0.02, 0.025),
-        ({"smallest_difference": 0.02, "seeds": {"fewest": 1, "most": 3}}, 0.02, 0.0125),
+        ({"smallest_difference": 0.02, "seeds": {"fewest": 2, "most": 4}}, 0, 0.02, 0.025),
+        ({"smallest_difference": 0.02, "seeds": {"fewest": 2, "most": 4}}, 1, 0.02, 0.0125),
     ],
 )
-def test_the_margin_and_the_looks_are_those_of_the_last_session(
-    fields: dict[str, Any], smallest: float, level: float
+def test_the_margin_and_the_looks_are_those_of_the_study(
+    question: dict[str, Any], looks: int, smallest: float, level: float
 ) -> None:
-    sessions = (SessionHistory({"smallest_difference": 0.5}, 0.0, 1.0), SessionHistory(fields, 2.0, 3.0))
-    (reading,) = read_curves(replace(history(trial(0, 8, ERRORS), trial(1, 20, ERRORS)), sessions=sessions))
+    known = history(trial(0, 8, ERRORS), trial(1, 20, ERRORS))
+    (reading,) = read_curves(replace(known, question=question, looks=looks))
 
     assert reading.results.smallest_difference == smallest
     assert reading.results.level == level
+
+
+def test_depths_without_a_result_are_noted_and_why() -> None:
+    cells = [cell("plain", depth) for depth in (8, 20, 32, 56, 110)] + [cell("residual", 999)]
+    trials = [
+        trial(0, 8, ERRORS, cell=cells[0]),
+        trial(1, 20, ERRORS, cell=cells[1]),
+        replace(trial(2, 56, {}, cell=cells[3]), outcome="infeasible"),
+    ]
+    (reading,) = read_curves(replace(history(*trials), question={"cells": cells}))
+
+    assert reading.results.notes == (
+        "Nothing was trained to the end at depth 32 and 110 yet.",
+        "No network of depth 56 meets what the study asks for.",
+    )
+
+
+def test_cells_that_were_searched_and_never_confirmed_say_nothing_about_depth() -> None:
+    searched = [
+        trial(n, depth, ERRORS, phase="search", cell=cell("plain", depth)) for n, depth in enumerate((8, 20))
+    ]
+    (reading,) = read_curves(history(*searched))
+
+    verdict = judge(reading.results)
+    assert verdict.kind == "undecided"
+    assert "what its search tried, under one seed" in verdict.sentence
+    assert verdict.deciding.startswith("Add seeds")
+
+
+@pytest.mark.parametrize(("rate", "noted"), [(0.01, True), (0.1, False), (1.0, True)])
+def test_of_rates_to_choose_from_the_ends_are_the_edge(rate: float, noted: bool) -> None:
+    confirmed = trial(0, 8, ERRORS, phase="confirm", cell=cell("plain", 8))
+    confirmed = replace(confirmed, values={"training.learning_rate": rate})
+    choice = {"choice": [0.1, 0.01, 1.0], "when": {}}
+
+    (reading,) = read_curves(history(confirmed, identity={"search": {"training.learning_rate": choice}}))
+
+    assert bool(reading.results.notes) == noted
+
+
+def test_one_that_breaks_in_its_first_epoch_still_tells_its_first_gradients() -> None:
+    broken = replace(
+        trial(0, 8, ERRORS, cell=cell("plain", 8)),
+        replicates={
+            0: ReplicateHistory(
+                0, outcome="failed", reason="not a number in epoch 1", metrics={"gradient_ratio": 1e5}
+            )
+        },
+    )
+    (reading,) = read_curves(history(broken))
+
+    assert reading.results.cells[0].initial_gradient_ratios == (1e5,)
+    assert reading.results.cells[0].gradient_ratios == ()
 
 
 def test_networks_that_miss_the_budget_they_were_matched_to_are_noted() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 
 import pytest
 
 from archsearch.analysis import depth_curves
+from archsearch.journal import ReplicateHistory
 from tests.analysis.trials import cell, trial
 
 TRAIN = {0: {"train_error": 0.1, "val_error": 0.2}, 1: {"train_error": 0.3, "val_error": 0.6}}
@@ -102,9 +104,26 @@ def test_each_baseline_stands_for_itself() -> None:
     assert [curve.family for curve in curves] == ["residual", "plain", "plain"]
 
 
-@pytest.mark.parametrize("outcome", ["failed", "pruned", "infeasible"])
+@pytest.mark.parametrize("outcome", ["pruned", "infeasible"])
 def test_a_trial_without_a_value_is_no_point(outcome: str) -> None:
     assert depth_curves([trial(0, 8, TRAIN, cell=cell("plain", 8), outcome=outcome)]) == []
+
+
+def test_a_cell_of_which_a_seed_failed_or_is_missing_stays_on_its_curve() -> None:
+    known = trial(0, 8, {0: {"train_error": 0.1, "val_error": 0.2}}, cell=cell("plain", 8))
+    failed = replace(known, outcome="failed", objective_values=None, seeds=(0, 1))
+    failed = replace(failed, replicates={**known.replicates, 1: ReplicateHistory(1, outcome="failed")})
+    running = replace(known, number=1, outcome=None, objective_values=None, seeds=(0, 1))
+    running = replace(running, architecture={"block": "plain", "depth": 20}, cell=cell("plain", 20))
+    whole = trial(2, 32, TRAIN, cell=cell("plain", 32))
+    nothing = trial(3, 56, {}, cell=cell("plain", 56), outcome="failed")
+    nothing = replace(nothing, replicates={0: ReplicateHistory(0, outcome="failed")})
+
+    for trials in ([failed, running, whole, nothing], [failed, running, nothing]):
+        (curve,) = depth_curves(trials)
+        seen = [(point.depth, point.failed, point.errors.get("val_error")) for point in curve.points]
+        assert seen[:2] == [(8, 1, (0.2,)), (20, 0, (0.2,))]
+        assert seen[-1] == (56, 1, None)
 
 
 def test_no_trials_make_no_curves() -> None:

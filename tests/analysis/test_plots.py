@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from archsearch.analysis import depth_curves
-from archsearch.analysis.plots import draw_depth_curves
+from archsearch.analysis.plots import STYLES, draw_depth_curves
+from archsearch.journal import ReplicateHistory
 from tests.analysis.trials import cell, trial
 
 
@@ -69,6 +71,37 @@ def test_curves_differ_in_marker_and_families_in_colour(figure: Figure) -> None:
     plain, residual = drawn["block=plain"], drawn["block=residual"]
     assert to_rgb(plain.get_color()) != to_rgb(residual.get_color())
     assert to_rgb(residual.get_color()) == to_rgb(drawn["baseline resnet32"].get_color())
+
+
+def test_each_family_has_a_marker_and_a_line_of_its_own_and_so_have_curves_of_one_family() -> None:
+    blocks = ["plain", "residual", "dense", "highway", "grouped"]
+    families = [
+        trial(n, 8, errors(0.1, 0.2), block=block, cell=cell(block, 8)) for n, block in enumerate(blocks)
+    ]
+    widths = [
+        trial(n, 8, errors(0.01 * n, 0.02 * n), cell=cell("plain", 8, **{"architecture.width": n}))
+        for n in range(1, 31)
+    ]
+    for trials, shown in ((families, 5), (widths, len(STYLES))):
+        drawn = [c.lines[0] for c in draw_depth_curves(depth_curves(trials), "a title").axes[1].containers]
+        assert len({line.get_marker() for line in drawn}) == len(drawn) == shown
+    # of too many, those with the lowest error
+    labels = {c.get_label() for c in draw_depth_curves(depth_curves(widths), "").axes[1].containers}
+    assert labels == {f"block=plain width={n}" for n in range(1, len(STYLES) + 1)}
+
+
+def test_a_cross_at_the_top_marks_where_seeds_failed() -> None:
+    one = trial(0, 8, errors(0.1, 0.2), cell=cell("plain", 8))
+    broken = replace(
+        trial(1, 20, errors(0.1), cell=cell("plain", 20)), outcome="failed", objective_values=None
+    )
+    failed = ReplicateHistory(1, outcome="failed", reason="not a number in epoch 2")
+    broken = replace(broken, replicates={**broken.replicates, 1: failed})
+
+    for axes in draw_depth_curves(depth_curves([one, broken]), "a title").axes:
+        (crosses,) = [line for line in axes.lines if line.get_marker() == "x"]
+        assert list(crosses.get_xdata()) == [20]
+        assert crosses.get_transform() == axes.get_xaxis_transform()
 
 
 def test_the_file_is_a_picture_with_something_on_it(figure: Figure, tmp_path: Path) -> None:

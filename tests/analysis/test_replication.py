@@ -47,11 +47,11 @@ def test_seeds_do_not_help_where_depth_was_searched_or_all_diverged() -> None:
 
 
 def test_all_looks_together_spend_the_level() -> None:
-    levels = [look_level(seeds, fewest=3, most=10) for seeds in range(3, 11)]
+    levels = [look_level(looks, most=7) for looks in range(8)]
 
     assert sum(levels) == pytest.approx(0.05)
     assert levels[0] == 0.025
-    assert look_level(5, fewest=5, most=5) == 0.05
+    assert look_level(0, most=0) == 0.05
 
 
 def adapted(truth: Truth, studies: int, *, fewest: int = 3, most: int = 8) -> tuple[list[str], list[int]]:
@@ -59,6 +59,7 @@ def adapted(truth: Truth, studies: int, *, fewest: int = 3, most: int = 8) -> tu
     kinds, spent = [], []
     for whole in generate(truth, Measurement(seeds=most, spread=0.02), studies, seed=0):
         seeds = {cell.depth: fewest for cell in whole.cells}
+        looks = 0
         while True:
             cells = tuple(
                 replace(
@@ -68,14 +69,14 @@ def adapted(truth: Truth, studies: int, *, fewest: int = 3, most: int = 8) -> tu
                 )
                 for c in whole.cells
             )
-            seen = replace(whole, cells=cells)
+            seen = replace(whole, cells=cells, level=look_level(looks, most=most - fewest))
             asked = cells_to_replicate([seen], fewest=fewest, most=most)
-            if not asked:
+            if not asked or looks == most - fewest:
                 break
+            looks += 1
             for depth in asked[whole.label]:
                 seeds[depth] += 1
-        level = look_level(max(seeds.values()), fewest=fewest, most=most)
-        kinds.append(decide(replace(seen, level=level)).kind)
+        kinds.append(decide(seen).kind)
         spent.append(sum(seeds.values()))
     return kinds, spent
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from archsearch.analysis import compare_curves, depth_curves, judge, read_curves, recommend
 from archsearch.analysis.report_page import write_page
 from archsearch.analysis.report_plots import draw_pictures
-from archsearch.journal import StudyHistory, TrialHistory
+from archsearch.journal import ReplicateHistory, StudyHistory, TrialHistory
 from archsearch.search.ranking import reported_trials
 from tests.analysis.trials import cell, trial
 
@@ -89,7 +90,10 @@ def test_pictures_can_be_read_aloud(page: str) -> None:
 
     assert len(figures) == 2
     assert all(given["role"] == "img" for given in figures)
-    assert all("depth 8: 10.9%" in str(given["aria-label"]) for given in figures)
+    errors, costs = (str(given["aria-label"]) for given in figures)
+    assert "training error by depth: depth 8: 0.9%" in errors
+    assert "validation error by depth: depth 8: 10.9%" in errors
+    assert "depth 8, 8,000 parameters, validation error 10.9%" in costs
     assert page.count("<svg") == len(figures)
     assert "depth (weighted layers)</text>" in page
 
@@ -109,6 +113,50 @@ def test_it_says_how_it_can_be_made_again(page: str) -> None:
 
 def test_the_same_results_give_the_same_page(tmp_path: Path, page: str) -> None:
     assert write(sweep([8, 20, 56, 110]), tmp_path / "report.html") == page
+
+
+def test_a_first_proposal_that_could_not_be_built_and_a_study_that_only_failed_have_a_page(
+    tmp_path: Path,
+) -> None:
+    unbuilt = replace(
+        trial(0, 8, {}, phase="search", outcome="infeasible"), data={}, architecture={}, training={}
+    )
+    text = write([unbuilt, *[replace(t, number=t.number + 1) for t in sweep([8, 20])]], tmp_path / "one.html")
+    assert "3 trials on digits" in text
+
+    failed = ReplicateHistory(0, outcome="failed", reason="not a number in epoch 1")
+    broken = [
+        replace(t, outcome="failed", objective_values=None, replicates={0: failed}, seeds=(0,))
+        for t in sweep([8, 20])
+    ]
+    text = write(broken, tmp_path / "two.html")
+    assert "diverges" in text
+    assert "None yet: no network has ended well." in text
+
+
+@pytest.mark.slow
+def test_a_sweep_of_five_hundred_cells_stays_light_and_legible(tmp_path: Path) -> None:
+    profile = {"gradient_norm": [10.0**-i for i in range(30)], "response_std": [1.0] * 30}
+    epochs = tuple({"train_loss": 2.0 / (1 + epoch), "val_error": 0.5 / (1 + epoch)} for epoch in range(30))
+    trials = []
+    for number in range(500):
+        depth, width = 8 + 6 * (number % 10), 1 + number // 10
+        one = trial(
+            number, depth, errors(0.1, 0.11, 0.12), cell=cell("plain", depth, **{"architecture.width": width})
+        )
+        replicates = {
+            seed: replace(replicate, epochs=epochs, profiles={0: profile, 29: profile})
+            for seed, replicate in one.replicates.items()
+        }
+        trials.append(replace(one, replicates=replicates))
+
+    text = write(trials, tmp_path / "report.html")
+
+    assert len(text.encode()) < 8 * 2**20
+    assert "38 more curves" in text
+    assert "300 comparisons, those with the smallest p values of" in text
+    assert "Of 50 curves the 12 with the lowest validation error." in text
+    assert text.count("<details>") > text.count("<details open>")
 
 
 @pytest.mark.slow

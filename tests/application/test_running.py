@@ -77,7 +77,7 @@ def test_the_journal_tells_it_in_order(study: RunStudy) -> None:
     records = read_journal(study.run_folder.journal)
     kinds = [record.kind for record in records]
 
-    assert kinds[:3] == ["study", "compute", "session"]
+    assert kinds[:4] == ["study", "question", "compute", "session"]
     assert kinds[-1] == "finished"
     assert [record.number for record in records] == list(range(1, len(records) + 1))
     trials = [record.fields["trial"] for record in records if record.kind == "trial"]
