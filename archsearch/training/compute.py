@@ -26,7 +26,7 @@ from archsearch.training.values import Compute
 
 # What is simpler comes first; something later must be so much faster to be chosen.
 NEEDED_GAIN = 1.1
-_LAST = ", channels last, which on a CPU is at least as fast for every family"
+_LAST = "; channels last, which on a CPU was at least as fast for every family that was tried"
 
 
 def choose_compute(

@@ -47,7 +47,8 @@ def test_a_precision_that_the_study_names_is_taken_unmeasured(monkeypatch, preci
     chosen = choose(precision)
 
     assert (chosen.precision, chosen.channels_last) == (precision, True)
-    assert chosen.reason == f"precision: {precision} is what the study asks for"
+    last = "; channels last, which on a CPU was at least as fast for every family that was tried"
+    assert chosen.reason == f"precision: {precision} is what the study asks for{last * (precision == '32')}"
 
 
 @pytest.mark.parametrize(("bf16_ms", "expected"), [(9.3, "32"), (9, "bf16"), (4, "bf16"), (30, "32")])
