@@ -106,7 +106,7 @@ def _cell(curve: DepthCurve, point: DepthPoint, val_images: int | None) -> dict[
     if "val_error" in point.errors:
         found = mean_interval(point.errors["val_error"])
         if found.low is not None and found.high is not None:
-            seeds = f"{found.low:.2%} to {found.high:.2%}"
+            seeds = f"{max(0.0, found.low):.2%} to {min(1.0, found.high):.2%}"
         if val_images:
             low, high = share_interval(found.mean, val_images)
             images = f"{low:.2%} to {high:.2%}"

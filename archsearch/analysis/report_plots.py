@@ -213,7 +213,8 @@ def draw_costs(curves: Sequence[DepthCurve]) -> Figure | None:
             axes.annotate(str(depth), (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=_MOST_TICKS))
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        # Milliseconds have a prefix already.
+        axes.xaxis.set_major_formatter("{x:g}" if cost == "latency_ms" else EngFormatter(sep=""))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(_COSTS[cost])
         _tidy(axes)

@@ -95,3 +95,25 @@ def test_a_residual_network_loses_little_with_a_block_and_a_plain_one_all(degrad
     for kind in ("remove", "exchange"):
         assert median_error(plain, kind) > 0.5, kind
         assert median_error(residual, kind) < 0.15, kind
+
+
+@pytest.mark.parametrize(
+    ("study", "name", "expected"),
+    [
+        ("overfitting", "overfitting", {"plain": "overfitting", "residual": "overfitting"}),
+        ("vanishing_gradients", "vanishing-gradients", {"plain": "vanishing_gradients"}),
+    ],
+)
+def test_the_other_faults_of_depth_are_told_apart(
+    study: str, name: str, expected: dict[str, str], tmp_path: Path
+) -> None:
+    shutil.copy(Path(__file__).parents[2] / "search_spaces" / f"{study}.yaml", tmp_path)
+    answer = call("run", f"{study}.yaml", "--json", cwd=tmp_path)
+    assert answer.code == 0, answer.err
+
+    report = call("report", name, "--json", cwd=tmp_path).json
+
+    found = {verdict["family"]: verdict["verdict"] for verdict in report["verdicts"]}
+    assert {family: found[family] for family in expected} == expected
+    # Gates carry gradients to the first layers at a depth at which they vanish without.
+    assert found.get("highway") != "vanishing_gradients"
