@@ -32,9 +32,14 @@ lint: $(INSTALLED)  ## style, types, direction of the imports
 	$(BIN)/lint-imports
 
 # One after the other, on a machine that does nothing else; each says in its docstring what it compares.
-BENCHMARKS := overhead throughput packing signals precision growth scale search_quality
+BENCHMARKS := overhead growth scale search_quality
+# A worker of a small network has one thread.
+OF_ONE_THREAD := throughput packing signals precision
 benchmarks: $(INSTALLED)  ## speed, scale and search quality, into benchmarks/results
 	for name in $(BENCHMARKS); do \
 	  $(BIN)/python -m benchmarks.$$name --output benchmarks/results/$$name.json || exit 1; \
+	done
+	for name in $(OF_ONE_THREAD); do \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name --output benchmarks/results/$$name.json || exit 1; \
 	done
 	$(BIN)/python -m benchmarks.scale --postgresql --output benchmarks/results/scale-postgresql.json

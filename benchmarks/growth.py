@@ -215,7 +215,13 @@ def main() -> None:
                     bring_up(RunFolder(Path(temporary) / "none"), uri)
                 results.append(measure_mlflow(folder, uri, size, size - present))
                 present = size + TIMED
-    write_result("growth", {"timed_trials": TIMED, "epochs": 3}, results, arguments.output)
+    protocol = {
+        "timed_trials": TIMED,
+        "epochs": 3,
+        "rows": arguments.rows,
+        "mlflow": not arguments.without_mlflow,
+    }
+    write_result("growth", protocol, results, arguments.output)
 
 
 if __name__ == "__main__":

@@ -157,7 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--tasks", nargs="+", choices=sorted(TASKS), default=sorted(TASKS))
+    parser.add_argument("--tasks", nargs="+", choices=sorted(TASKS), default=list(DEFAULT_STACKS))
     parser.add_argument("--stacks", nargs="+", choices=STACKS, help="default: those that a task is for")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--output", type=Path)

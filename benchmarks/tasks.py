@@ -89,6 +89,8 @@ TASKS = {
             epochs=10,
             learning_rates=(0.05, 0.1, 0.2),
         ),
+        # To see that every stack works; too brief to compare anything.
+        Task("digits-brief", DataSettings(name="digits"), (8,), 3, (0, 1), epochs=1),
         Task(
             "images32-resnet20",
             DataSettings(name="synthetic", samples=1200, image_size=32, channels=3, noise=2.0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from multiprocessing.connection import wait as wait_for_any
 from multiprocessing.context import BaseContext
@@ -51,7 +52,7 @@ class LocalExecutor(Pool[WorkerHandle]):
         self._preload = tuple(preload) or (train.__module__,)
         self._start_method = start_method
         self._context: BaseContext | None = None
-        self._false_starts = 0
+        self._false_starts: Counter[int] = Counter()
 
     @property
     def slots(self) -> int:
@@ -96,18 +97,20 @@ class LocalExecutor(Pool[WorkerHandle]):
             try:
                 self._events.extend(worker.receive())
             except EOFError:
-                self._bury(worker)
+                self._bury(index, worker)
                 self._workers[index] = self._start_worker(worker.visible_devices)
             else:
-                self._false_starts = 0 if worker.ready else self._false_starts
+                if worker.ready:
+                    del self._false_starts[index]
 
-    def _bury(self, worker: WorkerHandle) -> None:
+    def _bury(self, index: int, worker: WorkerHandle) -> None:
         """Account for a dead worker: its work is lost, or waits again where it had never begun."""
         if worker.ready:
             self._events.extend(worker.lost_results())
         else:
-            self._false_starts += 1
-            if self._false_starts >= _MAX_FALSE_STARTS:
+            # By place: that others start well says nothing of a place whose device is gone.
+            self._false_starts[index] += 1
+            if self._false_starts[index] >= _MAX_FALSE_STARTS:
                 raise ExecutionError(
                     f"{_MAX_FALSE_STARTS} workers in a row could not be started: {worker.cause_of_death()}"
                 )
