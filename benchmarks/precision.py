@@ -55,7 +55,7 @@ def main() -> None:
     pairs = {name: train_pairs(NETWORKS[name], options.seeds, options.epochs) for name in options.networks}
     rows = [{"network": name} | describe_pairs(found) for name, found in pairs.items()]
     protocol = {"seeds": options.seeds, "epochs": options.epochs, "batch_size": 64, "data": "digits"}
-    results = {"networks": rows, "together": judge(list(pairs.values()))}
+    results = [*rows, {"network": "together", **judge(list(pairs.values()))}]
     write_result("precision", protocol, results, options.output)
 
 

@@ -144,10 +144,9 @@ def test_overhead_takes_the_whole_chain_apart(run: Run) -> None:
 
 @pytest.mark.slow
 def test_precision_compares_pairs(run: Run) -> None:
-    found: Any = run(precision.main, "--networks plain-8 --seeds 2 --epochs 1")
-    (row,) = found["networks"]
+    row, together = run(precision.main, "--networks plain-8 --seeds 2 --epochs 1")
     difference = row["bf16_val_error"] - row["fp32_val_error"]
-    assert row["difference"] == found["together"]["difference"] == pytest.approx(difference)
+    assert row["difference"] == together["difference"] == pytest.approx(difference)
 
 
 @pytest.mark.slow
