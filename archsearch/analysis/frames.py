@@ -5,15 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from archsearch.analysis.comparisons import compare_curves
 from archsearch.analysis.curve_reading import CurveReading, read_curves
+from archsearch.analysis.depth_curve import DepthPoint, depth_curves
+from archsearch.analysis.recommendation import recommend
 from archsearch.analysis.verdict import judge
-from archsearch.journal import ReplicateHistory, StudyHistory, TrialHistory
+from archsearch.journal import ReplicateHistory, RunFolder, StudyHistory, TrialHistory
+from archsearch.search.ranking import shown_trials
+from archsearch.statistics.intervals import mean_interval
 from archsearch.study import label_values
+
+
+def load_frames(study: str, runs_folder: str | Path = "runs") -> Frames:
+    """Read the journal of a study that was run, or still runs.
+
+    Args:
+        study: Its name, its run folder or its YAML file.
+        runs_folder: Folder of all run folders.
+
+    Raises:
+        RunFolderError: No study of that name was run there.
+    """
+    return Frames(RunFolder.find(study, runs_folder).history())
 
 
 @dataclass(frozen=True)
@@ -22,7 +40,7 @@ class Frames:
 
     ::
 
-        frames = Frames(RunFolder.find("degradation").history())
+        frames = load_frames("degradation")
         frames.replicates.groupby(["block", "depth"])["train_error"].describe()
 
     Errors and accuracies are fractions. `trial` and `seed` join one frame to another.
@@ -105,6 +123,34 @@ class Frames:
         )
 
     @cached_property
+    def cells(self) -> pd.DataFrame:
+        """A row a network of the depth curves: its costs, and of each error the mean and its 95 % interval.
+
+        `recommended` is the network to take; `on_front` are those that none beats in validation error and all
+        costs at once.
+        """
+        shown = shown_trials(self.history.trials.values())
+        advice = recommend(shown, val_images=self.history.header.get("val_images"))
+        return pd.DataFrame(
+            {
+                "curve": curve.label,
+                "family": curve.family,
+                "depth": point.depth,
+                "trial": point.trial,
+                "network": point.name,
+                "parameters": point.parameters,
+                "macs": point.macs,
+                "latency_ms": point.latency_ms,
+                "failed": point.failed,
+                **_intervals(point),
+                "recommended": advice is not None and advice.chosen.trial == point.trial,
+                "on_front": advice is not None and point.trial in advice.front,
+            }
+            for curve in depth_curves(self.history.trials.values())
+            for point in curve.points
+        )
+
+    @cached_property
     def verdicts(self) -> pd.DataFrame:
         """A row a curve: its verdict, in a word and in a sentence."""
         return pd.DataFrame(
@@ -135,6 +181,15 @@ class Frames:
 
 # These stand in columns of their own.
 _COSTS = ("depth", "parameters", "macs", "activation_mib")
+
+
+def _intervals(point: DepthPoint) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for measure, values in point.errors.items():
+        found = mean_interval(values)
+        columns |= {measure: found.mean, f"{measure}_low": found.low, f"{measure}_high": found.high}
+        columns["seeds"] = found.count
+    return columns
 
 
 def _place(trial: TrialHistory) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from archsearch.analysis.frames import Frames
-from archsearch.journal import ReplicateHistory, StudyHistory
+from archsearch.analysis.frames import Frames, load_frames
+from archsearch.errors import RunFolderError
+from archsearch.journal import Journal, ReplicateHistory, StudyHistory
 from tests.analysis.trials import cell, trial
 
 ERRORS = {
@@ -83,3 +85,26 @@ def test_of_a_study_that_has_just_begun_they_are_empty() -> None:
 
     assert all(len(table) == 0 for table in (empty.trials, empty.replicates, empty.epochs, empty.profiles))
     assert len(empty.verdicts) == len(empty.comparisons) == 0
+
+
+def test_a_row_a_network_of_the_curves_with_its_intervals(frames: Frames) -> None:
+    table = frames.cells.set_index("trial")
+
+    assert list(table.index) == [0, 1]
+    assert list(table["curve"]) == ["block=plain"] * 2
+    assert table.loc[0, "train_error"] == pytest.approx(0.2)
+    # t with one degree of freedom: 12.706 standard errors of 0.1
+    assert table.loc[0, "train_error_high"] == pytest.approx(0.2 + 12.706 * 0.1, rel=1e-4)
+    # as good as the deeper one
+    assert list(table["recommended"]) == [True, False]
+    assert list(table["on_front"]) == [True, False]
+    assert list(table["failed"]) == [0, 0]
+
+
+def test_they_are_read_from_a_run_folder(tmp_path: Path) -> None:
+    with Journal.open(tmp_path / "runs" / "depth" / "journal.log") as journal:
+        journal.append("study", uid="0", name="depth")
+
+    assert load_frames("depth", tmp_path / "runs").history.header["name"] == "depth"
+    with pytest.raises(RunFolderError):
+        load_frames("other", tmp_path / "runs")
