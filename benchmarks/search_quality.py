@@ -13,7 +13,8 @@ search saw it (one training); what it is worth is its mean validation error over
 last epoch, less that of the table's best (*regret*). Given are, over the replays, the epochs until the regret
 was first at most `--within` points (median; its 95 % interval from order statistics; how many replays came to
 it; random search's median over this one), and the regret after some numbers of epochs (median, quartiles).
-Random search without a pruner is the baseline. A table of these is printed, and drawn beside the JSON.
+Random search without a pruner is the baseline. `gp` takes minutes a replay and has to be named. A table of
+these is printed, and drawn beside the JSON.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ METHODS = {
     method.name: method
     for method in (
         Method("random", {"sampler": "random"}),
+        Method("grid", {"sampler": "grid"}),
         Method("qmc", {"sampler": "qmc"}),
         Method("nsga2", {"sampler": "{name: nsga2, population_size: 20}"}),
         Method("tpe", {"sampler": "tpe"}),

@@ -100,7 +100,8 @@ def return_memory(device: str, *, thoroughly: bool = False) -> None:
 def limit_memory(workers: int) -> None:
     """Keep this process to its share of the GPU that several workers use: beyond it is out of memory.
 
-    So none of them takes what another was promised. The conductor's own context comes out of all shares.
+    So none of them takes what another was promised, as long as nobody else uses the GPU. The conductor's own
+    context comes out of all shares.
     """
     total_mib = torch.cuda.get_device_properties(0).total_memory / _MIB
     torch.cuda.set_per_process_memory_fraction(share_frac(workers, total_mib))

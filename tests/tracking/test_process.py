@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from archsearch.tracking import MirrorProcess, MirrorStatus, sync
+from archsearch.tracking.mirror import _rest_s
 from tests.tracking.store_content import read_content
 from tests.tracking.studies import Study, steps_of_a_varied_study, varied_study
 
@@ -70,6 +71,11 @@ def test_one_that_is_started_ahead_writes_nothing_until_it_is_told_to(folder, ur
         for _ in steps:
             pass
     assert (mirror.status.state, messages) == ("done", [])
+
+
+@pytest.mark.parametrize(("written_s", "rest_s"), [(0.0, 0.5), (0.02, 0.5), (0.1, 2.0), (30.0, 5.0)])
+def test_writing_takes_a_twentieth_of_its_time_but_the_journal_is_read_every_five_seconds(written_s, rest_s):
+    assert _rest_s(written_s) == pytest.approx(rest_s)
 
 
 def test_one_that_never_began_ends_at_once_and_leaves_nothing(folder, uri):
