@@ -22,7 +22,7 @@ test: $(INSTALLED)  ## the everyday tests
 	$(PYTEST) --dist loadfile
 
 test-slow: $(INSTALLED)  ## the tests that take longer
-	$(PYTEST) --dist worksteal -m 'slow and not ray'
+	$(PYTEST) --dist worksteal --durations 30 -m 'slow and not ray'
 	$(BIN)/pytest -m 'slow and ray'
 
 lint: $(INSTALLED)  ## style, types, direction of the imports

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from archsearch.analysis import depth_curves
+from archsearch.analysis import DepthCurve, DepthPoint, depth_curves
 from archsearch.analysis.lesion import LesionedNetwork, study_lesions
 from archsearch.analysis.lesion_plots import plot_lesions
 from archsearch.analysis.path_lengths import PathLength, measure_path_lengths
@@ -134,7 +134,7 @@ def deepening_test(study: str, *, runs_folder: str | Path = "runs") -> list[Deep
     history = folder.history()
     found = []
     for curve in depth_curves(history.trials.values()):
-        points = [point for point in curve.points if "train_error" in point.errors] if curve.joined else []
+        points = _finished(curve, history) if curve.joined else []
         for index, point in enumerate(points):
             shallower = [other for other in points[:index] if other.depth < point.depth]
             if shallower:
@@ -169,10 +169,16 @@ def _extend(folder: RunFolder, history: StudyHistory, shallow: int, deep: int) -
 
 
 def _deepest(history: StudyHistory) -> list[int]:
-    deepest = [curve.points[-1].trial for curve in depth_curves(history.trials.values())]
+    curves = [_finished(curve, history) for curve in depth_curves(history.trials.values())]
+    deepest = [points[-1].trial for points in curves if points]
     if not deepest:
         raise RunFolderError("must have a finished trial", path="STUDY", got=history.header["name"])
     return deepest
+
+
+def _finished(curve: DepthCurve, history: StudyHistory) -> list[DepthPoint]:
+    """The points of which every seed ended well."""
+    return [point for point in curve.points if history.trials[point.trial].objective_values is not None]
 
 
 def _lesion(trained: TrainedNetwork, draws: int, pairs: int, limit: int) -> LesionedNetwork:

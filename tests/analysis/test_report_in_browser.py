@@ -14,13 +14,11 @@ from tests.analysis.trials import cell, trial
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
-# Told by the page itself, once all is laid out.
+# Told by the page itself, at its end; to ask for the width has all laid out.
 TELL = """
 <script>
-addEventListener("load", () => requestAnimationFrame(() => {
-  const page = document.documentElement;
-  page.setAttribute("data-told", `${page.scrollWidth} ${innerWidth} ${Math.round(performance.now())}`);
-}));
+const page = document.documentElement;
+page.setAttribute("data-told", `${page.scrollWidth} ${innerWidth} ${Math.round(performance.now())}`);
 </script>
 """
 

@@ -81,7 +81,10 @@ def test_the_report_calls_it_degradation(degradation: Path) -> None:
 
 def test_a_residual_network_loses_little_with_a_block_and_a_plain_one_all(degradation: Path) -> None:
     """Veit et al. 2016 (1605.06431), figures 3 and 5, on networks of equal depth."""
-    answer = call("lesion", "degradation", "--trial", 1, "--trial", 5, "--json", cwd=degradation)
+    trials = RunFolder(degradation / "runs" / "degradation").history().trials.values()
+    number = {(trial.architecture["block"], trial.architecture["depth"]): trial.number for trial in trials}
+    chosen = [f"--trial={number[block, 20]}" for block in ("plain", "residual")]
+    answer = call("lesion", "degradation", *chosen, "--json", cwd=degradation)
 
     assert answer.code == 0, answer.err
     plain, residual = answer.json["networks"]

@@ -112,7 +112,8 @@ def test_a_node_killed_in_the_middle_costs_nothing_but_time(cluster, tmp_path, c
             assert outcome.folder.weights(number, seed).read_bytes() == (
                 inline.folder.weights(number, seed).read_bytes()
             )
-            assert replicate.test == twin.test
+            # All but what is measured with a clock.
+            assert {**replicate.test, "latency_ms": 0} == {**twin.test, "latency_ms": 0}
     assert capfd.readouterr() == ("", "")
 
     export_trial("on-ray", tmp_path / "exported", runs_folder=tmp_path)
