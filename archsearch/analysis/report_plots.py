@@ -121,10 +121,17 @@ def draw_pictures(history: StudyHistory, curves: Sequence[DepthCurve]) -> list[P
         ),
     ]
     return [
-        Picture(name, heading, caption + only, f"{heading}. {description}", figure)
+        Picture(name, heading, caption + only, f"{heading}. {description}", _lay_out(figure))
         for name, heading, caption, description, figure in drawn
         if figure is not None
     ]
+
+
+def _lay_out(figure: Figure) -> Figure:
+    """Lay a figure out once: by itself it does so twice for each file that it is saved in."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine(None)
+    return figure
 
 
 def data_name(history: StudyHistory) -> str:

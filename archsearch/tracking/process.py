@@ -17,7 +17,7 @@ from archsearch.execution.launching import stand_back
 from archsearch.tracking.address import hide_passwords, resolve_uri
 from archsearch.tracking.status import MirrorStatus
 
-_LONGEST_START_S = 30.0
+_LONGEST_START_S = 3.0
 _LONGEST_END_S = 60.0
 
 
@@ -87,7 +87,10 @@ class MirrorProcess:
         self._listener.start()
 
     def wait_until_ready(self, timeout_s: float = _LONGEST_START_S) -> None:
-        """Wait until a process that was started has imported MLflow, and keeps no core busy any more."""
+        """Wait until a process that was started has imported MLflow, and keeps no core busy any more.
+
+        On a busy machine no longer than for some seconds: nothing can be measured well there anyway.
+        """
         if self._process is not None:
             self._ready.wait(timeout_s)
 

@@ -61,8 +61,8 @@ def test_one_that_is_started_ahead_writes_nothing_until_it_is_told_to(folder, ur
     mirror = MirrorProcess(folder, uri, on_message=messages.append)
     mirror.wait_until_ready()  # at once: nothing was started
     mirror.start()
-    mirror.wait_until_ready()
-    time.sleep(1)
+    mirror.wait_until_ready(60)
+    time.sleep(0.5)
     assert mirror.status == MirrorStatus()
     assert store.read_bytes() == empty
 
