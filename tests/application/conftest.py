@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +83,8 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> RunStudy:
 
 
 @pytest.fixture(scope="session")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> RunStudy:
-    """A sweep in worker processes."""
-    return run_study_in(tmp_path_factory.mktemp("swept"), SWEEP)
+def swept(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> RunStudy:
+    """A sweep in worker processes, into a store that is there already."""
+    folder = tmp_path_factory.mktemp("swept")
+    shutil.copy(empty_store, folder / "mlflow.db")
+    return run_study_in(folder, SWEEP)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -82,7 +83,8 @@ def check_whole(place: Path, earlier: dict[int, dict[str, Any]]) -> None:
     assert "RUNNING" not in {run["status"] for run in runs.values()}
 
 
-def test_a_killed_study_goes_on_where_it_stood(tmp_path: Path) -> None:
+def test_a_killed_study_goes_on_where_it_stood(tmp_path: Path, empty_store: Path) -> None:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     (tmp_path / "killed.yaml").write_text(STUDY)
     assert run_and_kill_after(30, tmp_path)
     earlier = told(journal(tmp_path))

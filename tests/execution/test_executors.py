@@ -379,7 +379,7 @@ def start_conductor(tmp_path, method, training):
     )
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
+@pytest.mark.parametrize("method", ["forkserver", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_no_orphan_survives_a_killed_conductor(tmp_path, method):
     with start_conductor(tmp_path, method, "linger") as conductor:
         assert conductor.stdout.readline() == "script\n"

@@ -58,7 +58,9 @@ def with_sampler(name: str) -> str:
     return SEARCH + f"sampler: {name}\n"
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "grid", "qmc", "nsga2", "gp"])
+@pytest.mark.parametrize(
+    "sampler", ["tpe", "random", "grid", "qmc", "nsga2", pytest.param("gp", marks=pytest.mark.slow)]
+)
 def test_an_interrupted_study_proposes_what_the_uninterrupted_one_would_have(
     sampler: str, laboratory: Laboratory, tmp_path: Path
 ) -> None:
