@@ -92,9 +92,10 @@ _ALL = (
         "integer",
         "Weighted layers on the main path, projections not counted; instead of blocks.",
         minimum=2,
-        maximum=100_000,
+        # as deep as networks have been trained: Xiao et al. 2018, 1806.05393
+        maximum=10_000,
     ),
-    Field("blocks", "integers", "Blocks of each stage; instead of depth.", minimum=1, maximum=50_000),
+    Field("blocks", "integers", "Blocks of each stage; instead of depth.", minimum=1, maximum=10_000),
     Field(
         "width",
         "number",

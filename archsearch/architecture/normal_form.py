@@ -86,7 +86,7 @@ def _is_order_indifferent(architecture: Architecture, plan: NetworkPlan) -> bool
         return False
     if architecture.block == "plain":
         return True
-    changes_always = all(block.changes_dimensions for block in plan.blocks)
+    changes_always = all(block.changes_dimensions for block in plan.kinds)
     projected = architecture.shortcut == "projection_all" or (
         architecture.shortcut == "projection" and changes_always
     )
@@ -95,7 +95,7 @@ def _is_order_indifferent(architecture: Architecture, plan: NetworkPlan) -> bool
 
 def _normal_shortcut(architecture: Architecture, plan: NetworkPlan) -> str | None:
     shortcut = architecture.shortcut
-    changes = [block.changes_dimensions for block in plan.blocks]
+    changes = [block.changes_dimensions for block in plan.kinds]
     no_norm_follows = architecture.norm == "none" or architecture.preactivation
     if shortcut == "conv" and no_norm_follows:
         shortcut = "projection_all"
@@ -110,7 +110,7 @@ def _normed_channels(architecture: Architecture, plan: NetworkPlan) -> set[int]:
     channels = {plan.out_channels, *plan.transitions}
     if plan.stem_channels:
         channels.add(plan.stem_channels)
-    for block in plan.blocks:
+    for block in plan.kinds:
         channels |= {block.inner_channels, block.out_channels}
         if BLOCKS[architecture.block].join == "concatenate" or architecture.preactivation:
             channels.add(block.in_channels)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from archsearch.architecture.definitions import BLOCKS
 from archsearch.architecture.depth import STAGES
@@ -66,7 +67,19 @@ class NetworkPlan:
         """All blocks, first to last."""
         return tuple(block for stage in self.stages for block in stage)
 
+    @property
+    def size(self) -> int:
+        """How many blocks there are."""
+        return sum(map(len, self.stages))
 
+    @property
+    def kinds(self) -> tuple[BlockPlan, ...]:
+        """The different blocks, each once as a rule, in the order in which they come first."""
+        return tuple({id(block): block for block in self.blocks}.values())
+
+
+# few: a plan of a dense network of thousands of blocks takes a megabyte
+@lru_cache(maxsize=8)
 def plan_network(architecture: Architecture, *, input_channels: int = 0) -> NetworkPlan:
     """Work out every block's dimensions; `input_channels` matters to vgg alone, which has no stem."""
     join = BLOCKS[architecture.block].join
@@ -78,12 +91,11 @@ def plan_network(architecture: Architecture, *, input_channels: int = 0) -> Netw
     for index, count in enumerate(architecture.blocks):
         # the first stage keeps the resolution that the stem left; vgg pools and mlp has none
         strides = architecture.layout in ("cifar", "imagenet") and index > 0
-        stage = []
-        for position in range(count):
-            inner, out, groups = _stage_channels(architecture, index)
-            stage.append(BlockPlan(channels, inner, out, 2 if strides and position == 0 else 1, groups))
-            channels = out
-        stages.append(tuple(stage))
+        inner, out, groups = _stage_channels(architecture, index)
+        first = BlockPlan(channels, inner, out, 2 if strides else 1, groups)
+        # one value for all the others: a study may ask for thousands of them, in thousands of cells
+        stages.append((first, *[BlockPlan(out, inner, out, 1, groups)] * (count - 1)))
+        channels = out
     return NetworkPlan(stem, tuple(stages), (), channels)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from archsearch.architecture.definitions import BLOCKS
 from archsearch.architecture.depth import STAGES, DepthRule, depth_rule
-from archsearch.architecture.fields import check_fields
+from archsearch.architecture.fields import FIELDS, check_fields
 from archsearch.architecture.sense import check_sense
 from archsearch.architecture.spec import Architecture
 from archsearch.architecture.structure import decide_structure, unused_fields, used_fields
@@ -137,6 +137,9 @@ def _with_depth(resolved: dict[str, Any], given: Mapping[str, Any]) -> dict[str,
     if blocks is not None:
         _check_blocks(blocks, resolved["layout"])
         counted = rule.depth(blocks)
+        most = FIELDS["depth"].maximum
+        if most is not None and counted > most:
+            raise ArchitectureError(f"must make a depth of at most {most:g}", path="blocks", got=counted)
         if depth is not None and depth != counted:
             raise ArchitectureError(
                 f"must agree with blocks, which make {counted}",

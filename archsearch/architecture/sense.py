@@ -18,7 +18,7 @@ def check_sense(architecture: Architecture) -> None:
     shortcut = architecture.shortcut
     plan = plan_network(architecture)
     if shortcut is not None and SHORTCUTS[shortcut].pads:
-        for block in plan.blocks:
+        for block in plan.kinds:
             if block.in_channels > block.out_channels:
                 raise ArchitectureError(
                     f"must not be {shortcut} here: it cannot reduce {block.in_channels} channels to "

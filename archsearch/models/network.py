@@ -99,7 +99,7 @@ class Parts:
         for stage, blocks in enumerate(self.plan.stages):
             for plan in blocks:
                 # blocks differ in how often they are dropped, not in what they cost
-                yield ("block", plan), partial(self.block, plan, len(self.plan.blocks) - 1)
+                yield ("block", plan), partial(self.block, plan, self.plan.size - 1)
             if self.has_after_stage(stage):
                 kept = self.plan.transitions[stage] if self.plan.transitions else None
                 yield ("after", kept), partial(self.after_stage, stage)
@@ -121,7 +121,7 @@ class Parts:
     def block(self, plan: BlockPlan, index: int) -> nn.Module:
         """Build a block, the `index`-th of the network."""
         # Huang et al. 2016, 1603.09382, equation 4: linear from the input to the last block
-        drop_path = (self.architecture.drop_path or 0.0) * (index + 1) / len(self.plan.blocks)
+        drop_path = (self.architecture.drop_path or 0.0) * (index + 1) / self.plan.size
         return build_block(plan, self.layers, drop_path)
 
     def has_after_stage(self, stage: int) -> bool:
