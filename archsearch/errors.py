@@ -17,15 +17,41 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Self
 
 _MISSING: Any = object()
 
+HIDDEN = "***"
+"""What stands in the place of a password."""
+
+# Up to the last @ before a space, and where there is none up to the next: rather too much is hidden than a
+# password with an @ or a space in it half shown.
+_IN_FRONT_OF_HOST = re.compile(r"(://[^/\s:@]*):(?:\S*|[^@]*)@")
+_NAMED = re.compile(r"((?:password|passwd|pwd|token|secret|api_?key)=)[^&\s;#'\"]+", re.IGNORECASE)
+
+
+def hide_passwords(text: str) -> str:
+    """Return a text, a URI or a message that holds one, with the passwords of its URIs starred out."""
+    return "\n".join(map(_hide_in_line, text.split("\n")))
+
+
+def _hide_in_line(line: str) -> str:
+    # Without an @ further on, the pattern would look for one from each of its beginnings.
+    before, at, after = line.rpartition("@")
+    return _NAMED.sub(rf"\1{HIDDEN}", _IN_FRONT_OF_HOST.sub(rf"\1:{HIDDEN}@", before + at) + after)
+
 
 class ArchsearchError(Exception):
-    """Base of all errors raised on purpose; the command line prints it without a traceback."""
+    """Base of all errors raised on purpose; the command line prints it without a traceback.
+
+    What it says holds no password, whatever URI or foreign message went into it.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return hide_passwords(super().__str__())
 
 
 class InputError(ArchsearchError):
@@ -58,16 +84,29 @@ class InputError(ArchsearchError):
         return self
 
     def __str__(self) -> str:
-        place = ": ".join(part for part in (self.where, self.path) if part)
+        place = ": ".join(_shortened(part, 300) for part in (self.where, self.path) if part)
         got = "" if self.got is _MISSING else f", got {_shown(self.got)}"
         sentence = f"{self.rule}{got}".rstrip(".") + "."
-        return " ".join(part for part in (f"{place}:" if place else "", sentence, self.fix) if part)
+        text = " ".join(part for part in (f"{place}:" if place else "", sentence, self.fix) if part)
+        return _printable(hide_passwords(text))
 
 
-def _shown(value: Any, limit: int = 120) -> str:
-    text = value if isinstance(value, str) and value.isidentifier() else repr(value)
+def _shown(value: Any) -> str:
+    # Before it is shortened, which might leave half a password and not the @ behind it.
+    text = hide_passwords(value if isinstance(value, str) and value.isidentifier() else repr(value))
+    return _shortened(text)
+
+
+def _shortened(text: str, limit: int = 120) -> str:
     # The end of a path says most, the beginning of a list too.
     return text if len(text) <= limit else f"{text[: limit // 2]}…{text[-limit // 2 :]}"
+
+
+def _printable(text: str) -> str:
+    """Escape what a terminal would obey: names of files and of keys may hold anything."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 class ArchitectureError(InputError):

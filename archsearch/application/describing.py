@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archsearch.architecture import Architecture, natural_input, published_architecture, published_names
 from archsearch.errors import ArchitectureError, InputError
-from archsearch.models import Cost, count_cost
 from archsearch.study import read_architecture
+
+if TYPE_CHECKING:
+    from archsearch.models import Cost
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ def describe(network: str, shape: str | None = None, classes: int | None = None)
     """
     is_file = network not in published_names() and ("." in network or Path(network).exists())
     architecture = read_architecture(network) if is_file else published_architecture(network)
+    # Not at the top: torch takes seconds, and what is wrong with a file can be said at once.
+    from archsearch.models import count_cost
+
     usual_shape, usual_classes = natural_input(architecture)
     input_shape = parse_shape(shape) if shape is not None else usual_shape
     try:

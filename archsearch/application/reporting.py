@@ -24,6 +24,7 @@ from archsearch.analysis.report_plots import draw_pictures
 from archsearch.errors import RunFolderError
 from archsearch.journal import CONCLUSION_NAME, RunFolder, StudyHistory
 from archsearch.search.ranking import shown_trials
+from archsearch.study.public_text import escape_markdown
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,12 @@ class Report:
     @property
     def conclusion(self) -> str:
         """What it shows, as lines of Markdown."""
-        lines = [f"- **{v.curve}: {v.kind.replace('_', ' ')}.** {v.sentence}" for v in self.verdicts]
+        lines = [
+            f"- **{escape_markdown(v.curve)}: {v.kind.replace('_', ' ')}.** {escape_markdown(v.sentence)}"
+            for v in self.verdicts
+        ]
         if self.recommendation:
-            lines.append(f"- {self.recommendation.sentence}")
+            lines.append(f"- {escape_markdown(self.recommendation.sentence)}")
         return "\n".join(lines) + "\n"
 
     def to_mapping(self) -> dict[str, Any]:

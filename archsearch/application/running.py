@@ -215,7 +215,7 @@ def _open_study(study: StudyConfig, journal: Journal, folder: RunFolder, dataset
             name=study.name,
             archsearch=importlib.metadata.version("archsearch"),
             identity=study.identity(),
-            text=study.text,
+            text=study.public_text,
             source=study.source,
             input_shape=dataset.input_shape,
             classes=dataset.num_classes,
@@ -226,14 +226,14 @@ def _open_study(study: StudyConfig, journal: Journal, folder: RunFolder, dataset
             objectives=dict(study.objectives),
             versions=_versions(),
         )
-    if not folder.study.is_file() or folder.study.read_text(encoding="utf-8") != study.text:
-        folder.study.write_text(study.text, encoding="utf-8")
+    if not folder.study.is_file() or folder.study.read_text(encoding="utf-8") != study.public_text:
+        folder.study.write_text(study.public_text, encoding="utf-8")
 
 
 def _ask(study: StudyConfig, journal: Journal) -> None:
     """Record what the study asks for by now: what it holds beside its identity may change and grow."""
     question = {
-        "text": study.text,
+        "text": study.public_text,
         "source": study.source,
         "smallest_difference": study.smallest_difference,
         "seeds": {"fewest": len(study.seeds), "most": len(study.seeds) + len(study.more_seeds)},

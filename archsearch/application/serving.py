@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from archsearch.errors import TrackingError
+from archsearch.errors import HIDDEN, RunFolderError, TrackingError
 from archsearch.journal import RunFolder
 from archsearch.study import parse_study
 from archsearch.tracking import MirrorStatus, resolve_uri, sync, view_link
@@ -63,4 +64,16 @@ def show_pages(
 
 
 def _uri_of(folder: RunFolder) -> str:
-    return parse_study(folder.study.read_text(encoding="utf-8"), str(folder.study)).tracking.uri
+    uri = parse_study(folder.study.read_text(encoding="utf-8"), str(folder.study)).tracking.uri
+    if HIDDEN not in uri:
+        return uri
+    # A run folder holds no passwords.
+    given = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if not given:
+        raise RunFolderError(
+            "keeps no passwords, and this one needs one",
+            path=f"{folder.study}: tracking.uri",
+            got=uri,
+            fix="Give --uri, or set MLFLOW_TRACKING_URI.",
+        )
+    return given

@@ -15,7 +15,8 @@ def print_table(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", err: bool = False
 ) -> None:
     """Print rows below a header, as wide as the terminal allows; plain when piped."""
-    console = Console(stderr=err)
+    # What stands in brackets is a value of somebody's, and no colour.
+    console = Console(stderr=err, markup=False, emoji=False)
     if not console.is_terminal:
         # A pipe has no width: cut nothing.
         console.width = 200

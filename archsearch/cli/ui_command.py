@@ -29,7 +29,8 @@ def command(study: str | None, port: int, uri: str, open_browser: bool, runs_fol
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     click.echo("Starting MLflow's pages, which takes some seconds ...")
     with show_pages(study, port=port, uri=uri, runs_folder=runs_folder) as address:
-        click.echo(f"{address}\nCtrl-C ends it.")
+        more = "Only this machine reaches it: `archsearch ui --help` says what to do for more."
+        click.echo(f"{address}\n{more} Ctrl-C ends it.")
         if open_browser:
             click.launch(address)
         try:

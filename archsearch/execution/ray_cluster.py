@@ -19,7 +19,8 @@ from archsearch.execution.machine import count_cores
 _ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0"}
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
 # Ray itself tries for several minutes, in code that hears no signal.
-_PROBE = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='CRITICAL')"
+# By its standard input, not by an argument: the list of processes is open to everybody.
+_PROBE = "import sys, ray; ray.init(address=sys.stdin.read(), log_to_driver=False, logging_level='CRITICAL')"
 _ANSWER_TIMEOUT_S = 30.0
 
 
@@ -116,14 +117,14 @@ def connect(address: str, *, timeout_s: float = _ANSWER_TIMEOUT_S) -> Iterator[A
 
 def _probe(address: str, timeout_s: float) -> None:
     """Connect in another process, which can be ended when it takes too long."""
-    command = [sys.executable, "-W", "ignore", "-c", _PROBE, address]
+    command = [sys.executable, "-W", "ignore", "-c", _PROBE]
     environment = {**os.environ, **_ENVIRONMENT}
     try:
         subprocess.run(
             command,
             env=environment,
             capture_output=True,
-            stdin=subprocess.DEVNULL,
+            input=address,
             timeout=timeout_s,
             check=True,
             text=True,

@@ -95,13 +95,14 @@ class Copies:
 
 def copy_all(source: BinaryIO, *, patience_s: float = PATIENCE_S) -> None:
     """Copy what a stream of pickles gives, until it ends and nothing is left."""
-    copies = Copies(pickle.load(source))
+    # From the process that started this one, through a pipe that nobody else can write to.
+    copies = Copies(pickle.load(source))  # nosec B301
     backlog: deque[Finished] = deque()
     done, ended, since = 0, False, 0.0
     while not ended or backlog:
         if not ended:
             try:
-                backlog.append(pickle.load(source))
+                backlog.append(pickle.load(source))  # nosec B301
             except (EOFError, pickle.UnpicklingError):
                 # Cut short where the conductor was killed.
                 ended, since = True, time.monotonic()

@@ -9,19 +9,23 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from archsearch.architecture import BLOCKS
 from archsearch.errors import InputError, StudyError
 from archsearch.study.dimensions import Dimension
 from archsearch.study.space import Space, TrialSpec
 
-MAX_CELLS = 10_000
+MAX_CELLS = 2000
 
 RANGE_SAMPLES = 8
 """So many values stand for a range that has more."""
 
 # How many sampled combinations are looked at in a cell, and how many before a cell is called impossible.
 _PROBES = 64
-_LAST_PROBES = 5000
-_ALL_PROBES = 10_000
+_LAST_PROBES = 3000
+_ALL_PROBES = 2500
+# A look at a combination takes about 0.2 ms, and as much again so many blocks of which each is another.
+_MOST_LOOKS = 5000
+_BLOCKS_A_LOOK = 20
 
 Values = Mapping[str, Any]
 
@@ -67,14 +71,15 @@ def build_cells(space: Space) -> tuple[Cell, ...]:
     if math.prod(dimension.count for dimension in space.sweep) > MAX_CELLS:
         raise StudyError(f"must make at most {MAX_CELLS:_} cells", path="sweep")
     swept = list(combine(space.sweep, {}, Dimension.values))
+    looks = _Looks(space)
     limit = min(_PROBES, _probes_of_each(len(swept)))
     cells: dict[Any, dict[str, Any]] = {}
     for values in swept:
-        specs = _probe(space, values, limit)
+        specs = _probe(looks, values, limit)
         unused = set.intersection(*(set(spec.dropped) for spec in specs))
         used = {path: value for path, value in values.items() if path not in _paths(unused)}
         # With values gone, conditions on them fail: what remains is what will be run.
-        outcome = specs if len(used) == len(values) else _probe(space, used, limit)
+        outcome = specs if len(used) == len(values) else _probe(looks, used, limit)
         key = tuple((spec.architecture.id, spec.training, spec.data) for spec in outcome)
         cells.setdefault(key, used)
     return tuple(Cell(index, values) for index, values in enumerate(cells.values()))
@@ -83,19 +88,19 @@ def build_cells(space: Space) -> tuple[Cell, ...]:
 def unused_fields(space: Space, cells: Sequence[Cell], given: Iterable[str]) -> set[str]:
     """Paths of architecture fields, of those given, that no network of the study uses."""
     unused = set(given)
-    limit = _probes_of_each(len(cells))
+    looks, limit = _Looks(space), _probes_of_each(len(cells))
     for cell in cells:
         for values in sample_search(space, cell.values, limit):
             if not unused:
                 return unused
-            spec = _attempt(space, {**cell.values, **values})
+            spec = looks.attempt({**cell.values, **values})
             if isinstance(spec, TrialSpec):
                 unused -= {*space.base, *cell.values, *values} - _paths(spec.dropped)
     return unused
 
 
 def _probes_of_each(cells: int) -> int:
-    return max(4, _ALL_PROBES // cells)
+    return max(2, _ALL_PROBES // cells)
 
 
 def combine(
@@ -127,7 +132,9 @@ def sample_search(space: Space, cell_values: Values, limit: int) -> list[dict[st
     generator = random.Random(0)
 
     def draw(dimension: Dimension) -> list[Any]:
-        return [generator.choice(_representatives(dimension))]
+        # A choice of thousands is not to be copied for each draw.
+        choices = dimension.choices if dimension.kind == "choice" else _representatives(dimension)
+        return [generator.choice(choices)]
 
     return [next(combine(space.search, known, draw)) for _ in range(limit)]
 
@@ -142,10 +149,11 @@ def _representatives(dimension: Dimension, most: int = RANGE_SAMPLES) -> list[An
     return [int(dimension.low) + index * steps // (most - 1) * step for index in range(most)]
 
 
-def _probe(space: Space, cell_values: Values, limit: int) -> list[TrialSpec]:
+def _probe(looks: _Looks, cell_values: Values, limit: int) -> list[TrialSpec]:
+    space = looks.space
     for most in (limit, _LAST_PROBES):
         samples = sample_search(space, cell_values, most)
-        outcomes = [_attempt(space, {**cell_values, **values}) for values in samples]
+        outcomes = [looks.attempt({**cell_values, **values}) for values in samples]
         specs = [outcome for outcome in outcomes if isinstance(outcome, TrialSpec)]
         if specs:
             return specs
@@ -155,11 +163,42 @@ def _probe(space: Space, cell_values: Values, limit: int) -> list[TrialSpec]:
     raise _cell_failure(failure, cell_values, searched=bool(space.search))
 
 
-def _attempt(space: Space, values: Values) -> TrialSpec | InputError:
-    try:
-        return space.resolve(values)
-    except InputError as error:
-        return error
+class _Looks:
+    """Looks at what combinations of a space stand for, at a bounded number of them in all.
+
+    Attributes:
+        space: The space.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self._left = float(_MOST_LOOKS)
+
+    def attempt(self, values: Values) -> TrialSpec | InputError:
+        """What some values stand for, or why they stand for nothing.
+
+        Raises:
+            StudyError: Too much was looked at.
+        """
+        self._left -= 1 + _estimate_blocks({**self.space.base, **values}) / _BLOCKS_A_LOOK
+        if self._left < 0:
+            raise StudyError(
+                "must be smaller: too many combinations, or too deep ones, to see what can be built",
+                path="sweep" if self.space.sweep else "search",
+                fix="Sweep fewer values, or keep conditions that can hardly be met out of the search.",
+            )
+        try:
+            return self.space.resolve(values)
+        except InputError as error:
+            return error
+
+
+def _estimate_blocks(values: Values) -> float:
+    """So many blocks have to be looked at one by one; but of a dense network those of a stage are alike."""
+    if BLOCKS[values.get("architecture.block", "residual")].join != "concatenate":
+        return 0
+    blocks = values.get("architecture.blocks")
+    return float(sum(blocks)) if blocks else values.get("architecture.depth", 0) / 2
 
 
 def _cell_failure(failure: InputError, cell_values: Values, *, searched: bool) -> StudyError:

@@ -17,6 +17,7 @@ _DEPTH = "architecture.depth"
 # The fields by which depth is counted.
 _COUNTED_BY = ("architecture.block", "architecture.layout", "architecture.bottleneck", _DEPTH)
 _MAX_COMBINATIONS = 20_000
+MAX_GRID = 100_000
 
 
 def check_depths(space: Space) -> None:
@@ -89,12 +90,16 @@ def check_used(space: Space, cells: Sequence[Cell], *, optional: Collection[str]
 
 
 def check_grid(space: Space) -> None:
-    """Refuse a grid over a range of numbers without a step.
+    """Refuse a grid over a range of numbers without a step, and one that is too large to be listed.
 
     Raises:
-        StudyError: The range.
+        StudyError: The range, or the largest of them.
     """
     for dimension in space.search:
         if dimension.count == math.inf:
             rule = "must have a step, or be a list: a grid tries every value"
             raise StudyError(rule, path=dimension.path)
+    if math.prod(dimension.count for dimension in space.search) > MAX_GRID:
+        largest = max(space.search, key=lambda dimension: dimension.count)
+        rule = f"must leave at most {MAX_GRID:_} combinations: a grid tries every one"
+        raise StudyError(rule, path=largest.path, fix="Give a larger step, or take another sampler.")

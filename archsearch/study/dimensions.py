@@ -13,6 +13,9 @@ from archsearch.study.leaves import Leaf, find_leaf
 from archsearch.study.wording import suggest_name
 from archsearch.study.yaml_reading import Document, Path, dotted
 
+MAX_STEPS = 1_000_000_000
+"""So many steps a range may have at most: what is far below the precision of its numbers is a slip."""
+
 _KEYS = ("choice", "low", "high", "log", "step", "when")
 
 
@@ -198,6 +201,8 @@ def _read_step(document: Document, path: Path, *, whole: bool, span: float) -> f
         raise document.error(place, rule, got=step)
     if step > span:
         raise document.error(place, f"must be at most high - low, which is {span:g}", got=step)
+    if not whole and span > MAX_STEPS * step:
+        raise document.error(place, f"must make at most {MAX_STEPS:_} steps from low to high", got=step)
     return float(step) if not whole else step
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -29,6 +30,8 @@ def read_name(document: Document) -> str:
         raise document.error((), "must have a name", fix="Add a line like: name: my-study.")
     if not isinstance(name, str) or not is_safe_name(name):
         rule = "must be at most 100 letters, digits, '.', '_' and '-', the first a letter or digit"
+        if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", name, re.ASCII):
+            rule = "must not end with a dot, nor be what Windows calls a device"
         raise document.error(("name",), rule, got=name)
     return name
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from archsearch.study.cells import Cell, build_cells
 from archsearch.study.dimensions import Dimension
 from archsearch.study.growth import build_identity
+from archsearch.study.public_text import publish_text
 from archsearch.study.settings import BudgetSettings, ExecutionSettings, TrackingSettings
 from archsearch.study.space import Space, TrialSpec
 
@@ -90,6 +91,11 @@ class StudyConfig:
     tracking: TrackingSettings
     text: str
     source: str
+
+    @cached_property
+    def public_text(self) -> str:
+        """The text without the passwords of its URIs: what may be kept and shown."""
+        return publish_text(self.text, self.source)
 
     @cached_property
     def space(self) -> Space:

@@ -14,6 +14,7 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+Workers = Annotated[int, Field(ge=1, le=1024)]
 
 # Context of a validation that is about one field, while the others hold their defaults.
 ONE_FIELD = "one field"
@@ -52,8 +53,8 @@ class TrainingSettings(Settings):
         cutout_size: Side of the cutout square in pixels; 0 means half of the image's side.
     """
 
-    epochs: Count = 10
-    batch_size: Count = 128
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 10
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 128
     optimizer: Literal["sgd", "adam", "adamw"] = "sgd"
     learning_rate: Positive = 0.1
     momentum: Fraction = 0.9
@@ -163,8 +164,8 @@ class ExecutionSettings(Settings):
     """
 
     executor: Literal["local", "inline", "ray"] = "local"
-    workers: Literal["auto"] | Count = "auto"
-    workers_per_device: Literal["auto"] | Count = "auto"
+    workers: Literal["auto"] | Workers = "auto"
+    workers_per_device: Literal["auto"] | Workers = "auto"
     devices_per_trial: Annotated[int, Field(ge=1, le=64)] = 1
     retries: Annotated[int, Field(ge=0, le=100)] = 2
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -243,8 +244,12 @@ class BudgetSettings(Settings):
 
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_OF_WINDOWS = re.compile(r"((con|prn|aux|nul|com\d|lpt\d)(\..*)?)|.*\.", re.IGNORECASE)
 
 
 def is_safe_name(name: str) -> bool:
-    """Whether a study of this name keeps inside its run folder: letters, digits, ``.``, ``_`` and ``-``."""
-    return _NAME.fullmatch(name) is not None
+    """Whether a study of this name keeps inside its run folder: letters, digits, ``.``, ``_`` and ``-``.
+
+    Nor may it be a name that Windows takes for a device, or whose last dot it drops.
+    """
+    return _NAME.fullmatch(name) is not None and not _OF_WINDOWS.fullmatch(name)

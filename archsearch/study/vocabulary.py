@@ -43,20 +43,21 @@ OBJECTIVES = (
 CONSTRAINTS = ("parameters", "macs", "activation_mib", "depth")
 MATCHED = ("parameters", "macs")
 
-_COUNT = {"type": "integer", "minimum": 0}
-_POSITIVE = {"type": "integer", "minimum": 1}
+# Some make lists or powers of these numbers, so that far too large ones would fill the memory.
+_COUNT = {"type": "integer", "minimum": 0, "maximum": 1_000_000}
+_POSITIVE = {"type": "integer", "minimum": 1, "maximum": 1_000_000}
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _SWITCH = {"type": "boolean"}
 _AUTO_OR_POSITIVE = {"anyOf": [{"const": "auto"}, _POSITIVE]}
 _STARTUP = {"n_startup_trials": _COUNT}
 _PATIENCE = {**_STARTUP, "n_warmup_steps": _COUNT, "interval_steps": _POSITIVE, "n_min_trials": _POSITIVE}
-_HALVING = {"reduction_factor": {"type": "integer", "minimum": 2}, "bootstrap_count": _COUNT}
+_HALVING = {"reduction_factor": {"type": "integer", "minimum": 2, "maximum": 1000}, "bootstrap_count": _COUNT}
 
 # JSON Schema of each option, by its name in Optuna 5; options that are functions are left out.
 SAMPLERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "tpe": {
         **_STARTUP,
-        "n_ei_candidates": _POSITIVE,
+        "n_ei_candidates": {"type": "integer", "minimum": 1, "maximum": 10_000},
         "multivariate": _SWITCH,
         "group": _SWITCH,
         "constant_liar": _SWITCH,
@@ -65,7 +66,7 @@ SAMPLERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "grid": {},
     "qmc": {"qmc_type": {"enum": ["sobol", "halton"]}, "scramble": _SWITCH},
     "nsga2": {
-        "population_size": {"type": "integer", "minimum": 2},
+        "population_size": {"type": "integer", "minimum": 2, "maximum": 100_000},
         "mutation_prob": _SHARE,
         "crossover_prob": _SHARE,
         "swapping_prob": _SHARE,
@@ -78,7 +79,7 @@ PRUNERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "percentile": {"percentile": {"type": "number", "minimum": 0, "maximum": 100}, **_PATIENCE},
     "successive_halving": {
         "min_resource": _AUTO_OR_POSITIVE,
-        "min_early_stopping_rate": _COUNT,
+        "min_early_stopping_rate": {"type": "integer", "minimum": 0, "maximum": 100},
         **_HALVING,
     },
     "hyperband": {"min_resource": _POSITIVE, "max_resource": _AUTO_OR_POSITIVE, **_HALVING},

@@ -8,6 +8,7 @@ from typing import Any
 
 from archsearch.journal import TrialHistory
 from archsearch.search.ranking import rank, reported_trials
+from archsearch.study.public_text import escape_markdown
 
 # Longer lists of values say no more than how many there are.
 _LISTED_VALUES = 8
@@ -43,7 +44,7 @@ def describe_study(header: Mapping[str, Any], trials: Sequence[TrialHistory], st
 
 def _question(identity: Mapping[str, Any], objectives: Mapping[str, str]) -> str:
     lines = [
-        f"- {verb} `{path}`: {_domain(dimension)}"
+        f"- {verb} `{path}`: {escape_markdown(_domain(dimension))}"
         for verb, part in (("swept", "sweep"), ("searched", "search"))
         for path, dimension in identity.get(part, {}).items()
     ]

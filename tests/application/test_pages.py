@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import re
 import signal
@@ -23,6 +25,22 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def listening_addresses(family: list[psutil.Process]) -> set[str]:
+    sockets = [one for member in family for one in member.net_connections() if one.status == "LISTEN"]
+    return {one.laddr.ip for one in sockets}
+
+
+def status_of(port: int, **headers: str) -> int:
+    """What a program that asks for an experiment to be made is answered."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    body = json.dumps({"name": f"made {len(headers)} {time.monotonic()}"})
+    sent = {"Content-Type": "application/json", **headers}
+    connection.request("POST", "/ajax-api/2.0/mlflow/experiments/create", body, sent)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_it_serves_the_studys_page_and_ends_without_a_process_left(way: int, searched: RunStudy) -> None:
@@ -40,6 +58,11 @@ def test_it_serves_the_studys_page_and_ends_without_a_process_left(way: int, sea
             assert b"<title>MLflow</title>" in page.read()
         family = psutil.Process(process.pid).children(recursive=True)
         assert family
+        assert listening_addresses([psutil.Process(process.pid), *family]) == {"127.0.0.1"}
+        assert status_of(port) == 200
+        # A page of elsewhere, or a name of elsewhere that leads here, gets nothing.
+        assert status_of(port, Host="elsewhere.example") == 403
+        assert status_of(port, Origin="http://elsewhere.example") == 403
         process.send_signal(way)
         out, err = process.communicate(timeout=30)
     finally:

@@ -17,7 +17,7 @@ from tests.command_line import call, call_apart
 STUDIES = {
     "a wrong type": (
         "training: {epochs: many}",
-        "s.yaml:2: training.epochs: must be an integer of at least 1, got many.",
+        "s.yaml:2: training.epochs: must be an integer from 1 to 1_000_000, got many.",
     ),
     "an unknown key": (
         "trainig: {epochs: 3}",

@@ -150,7 +150,7 @@ def test_a_wrong_override_is_an_error_and_other_lines_stay(tmp_path: Path) -> No
     path = tmp_path / "s.yaml"
     path.write_text(EXAMPLE)
     with pytest.raises(
-        StudyError, match=r"s\.yaml:16: training\.epochs: must be an integer of at least 1, got ten"
+        StudyError, match=r"s\.yaml:16: training\.epochs: must be an integer from 1 to 1_000_000, got ten"
     ):
         load_study(path, {"training.epochs": "ten"})
     with pytest.raises(StudyError, match=r"must be a mapping above data\.name"):

@@ -125,9 +125,9 @@ BOMB = b"a: &a [1,1,1,1,1,1,1,1,1]\n" + b"".join(
     ],
 )
 def test_hostile_files_are_refused_fast(content: bytes, rule: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     message = refusal(content)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     assert any(part in message for part in rule.split("|"))
     # A quarter of a second at most, on a machine that does nothing else.
     assert seconds < 2
@@ -146,9 +146,9 @@ def test_hostile_files_are_refused_in_little_memory(content: bytes) -> None:
     "content", [b"a: " + b"x " * 32000, b'a: "' + b"\\n" * 32000 + b'"', b"a: |\n" + b" x\n" * 20000]
 )
 def test_a_huge_scalar_is_only_text(content: bytes) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert isinstance(read_yaml(decode(content, "s.yaml"), "s.yaml").value["a"], str)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_lone_surrogates_are_refused() -> None:
