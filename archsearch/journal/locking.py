@@ -54,7 +54,7 @@ class RunFolderLock:
             holder = json.loads(self._holder.read_text(encoding="utf-8"))
             who = f"process {holder['pid']} on {holder['host']} has held it since {holder['since']}"
             rule, fix = f"{rule}; {who}", f"Wait until it ends, or stop it there: kill {holder['pid']}."
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             # The other process has the lock and has not yet written its name.
             fix = "Wait until that run ends."
         return RunFolderError(rule, path=str(self._folder), fix=fix)

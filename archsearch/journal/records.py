@@ -68,7 +68,8 @@ def decode_line(line: bytes) -> list[Record]:
     try:
         content = json.loads(body, object_hook=_restore_float)
         return [_record(entries) for entries in (content if isinstance(content, list) else [content])]
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
+    # A line may be nested beyond what Python reads, or hold a number beyond what it computes with.
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise BrokenLineError(f"the line is not a record ({error})") from error
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from archsearch.errors import JournalError
 from archsearch.journal.history import ReplicateHistory, SessionHistory, StudyHistory, TrialHistory
 from archsearch.journal.records import Record
+from archsearch.journal.shapes import check_shape
 
 
 def replay(records: Iterable[Record]) -> StudyHistory:
@@ -56,8 +57,10 @@ class Replay:
         """Take one more record into account.
 
         Raises:
-            JournalError: It speaks of a trial that no earlier one described, or lacks a field.
+            JournalError: It speaks of a trial that no earlier one described, lacks a field, or has one of
+                another type.
         """
+        check_shape(record)
         step = self._steps.get(record.kind)
         if step is not None:
             try:
