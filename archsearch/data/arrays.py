@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,17 @@ import torch
 from torch import Tensor
 
 from archsearch.data.dataset import Split
-from archsearch.data.source import RawData
+from archsearch.data.source import RawData, check_memory
 from archsearch.errors import DataError
 from archsearch.study.settings import DataSettings
 
 # More channels than any image has: a larger second axis means that the channels come last.
 _MOST_CHANNELS = 16
+# What NumPy and zipfile raise for damaged files; an array may claim any shape, and be packed in any way.
+_DAMAGE = (
+    *(ValueError, OSError, EOFError, SyntaxError, LookupError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
 _OPTIONAL_PAIRS = (("x_val", "y_val"), ("x_test", "y_test"))
 
 
@@ -32,9 +39,11 @@ def check_arrays(settings: DataSettings) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = {Path(name).stem for name in archive.namelist()}
+            size = sum(info.file_size for info in archive.infolist())
     except (zipfile.BadZipFile, OSError) as error:
         raise DataError(f"must be an .npz file ({error})", path=str(path)) from error
     _name_pairs(names, path)
+    check_memory(size, str(path))
 
 
 def load_arrays(settings: DataSettings) -> RawData:
@@ -49,7 +58,7 @@ def load_arrays(settings: DataSettings) -> RawData:
         with np.load(path, allow_pickle=False) as archive:
             pairs = _name_pairs(set(archive.files), path)
             arrays = {name: archive[name] for pair in pairs for name in pair}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise DataError(f"must be an .npz file of plain arrays ({error})", path=str(path)) from error
     splits = {x.removeprefix("x_"): _read_pair(arrays, x, y, path) for x, y in pairs}
     train = splits.get("train") or splits["x"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import os
 import tarfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,8 @@ _IMAGE_BYTES = 3 * 32 * 32
 _ADDRESS = "https://www.cs.toronto.edu/~kriz/"
 # Far above any real list of names; keeps a hostile archive from filling the memory.
 _LONGEST_NAMES = 100_000
+# Twice what the real ones hold, unpacked: a few kilobytes can unpack to more than any memory.
+_LONGEST_ARCHIVE = 400_000_000
 
 ReadFile = Callable[[str, int], bytes]
 
@@ -74,11 +79,11 @@ class CifarDataset:
         path = self._find_archive(settings) or download_file(self.archive, cache_folder())
         try:
             # Members are read by their known names and sizes; nothing is extracted to the disk.
-            with tarfile.open(path) as archive:
+            with _Bounded(path) as unpacked, tarfile.open(fileobj=unpacked) as archive:
                 return self._read(
                     lambda name, limit: _read_member(archive, f"{self.folder}/{name}", limit), place=str(path)
                 )
-        except (tarfile.TarError, EOFError, OSError) as error:
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             raise DataError(f"must be the archive {self.archive.name} ({error})", path=str(path)) from error
 
     def _find_folder(self, settings: DataSettings) -> Path | None:
@@ -118,6 +123,25 @@ class CifarDataset:
         return Split(torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)))
 
 
+class _Bounded(gzip.GzipFile):
+    """A file that is not read beyond where the real ones end, whatever sizes its headers claim."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size < 0:
+            size = _LONGEST_ARCHIVE
+        self._check(self.tell() + size)
+        return super().read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_SET:
+            self._check(offset)
+        return super().seek(offset, whence)
+
+    def _check(self, end: int) -> None:
+        if end > _LONGEST_ARCHIVE:
+            raise tarfile.ReadError(f"it unpacks to more than {_LONGEST_ARCHIVE:,} bytes")
+
+
 def _read_plain(path: Path, limit: int) -> bytes:
     try:
         with path.open("rb") as file:
@@ -139,7 +163,11 @@ def _read_member(archive: tarfile.TarFile, name: str, limit: int) -> bytes:
 
 DATASETS = {
     "cifar10": CifarDataset(
-        RemoteFile(_ADDRESS, "cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"),
+        RemoteFile(
+            _ADDRESS,
+            "cifar-10-binary.tar.gz",
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        ),
         folder="cifar-10-batches-bin",
         train_files=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
         test_file="test_batch.bin",
@@ -150,7 +178,11 @@ DATASETS = {
         num_classes=10,
     ),
     "cifar100": CifarDataset(
-        RemoteFile(_ADDRESS, "cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8"),
+        RemoteFile(
+            _ADDRESS,
+            "cifar-100-binary.tar.gz",
+            "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+        ),
         folder="cifar-100-binary",
         train_files=("train.bin",),
         test_file="test.bin",

@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from archsearch.data.dataset import Split
-from archsearch.data.source import RawData
+from archsearch.data.source import RawData, check_memory
 from archsearch.study.settings import DataSettings
 
 _PATTERN_SEED = 20151210
@@ -37,6 +37,9 @@ def make_synthetic(settings: DataSettings) -> RawData:
 
     The pixels depend on the settings alone, and not on `split_seed`, so that two splits share their images.
     """
+    # Images as bytes; patterns of all classes, and a piece with its noise, as floats.
+    pixels = settings.channels * settings.image_size**2
+    check_memory(pixels * (2 * settings.samples + 4 * settings.classes + 3 * 4 * 1024), "data.samples")
     generator = torch.Generator().manual_seed(_PATTERN_SEED)
     coarse = torch.randn(
         settings.classes, settings.channels, _PATTERN_SIDE, _PATTERN_SIDE, generator=generator

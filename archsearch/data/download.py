@@ -13,11 +13,11 @@ from archsearch.study.settings import DataSettings
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file to download: its folder's address (ending in ``/``), its name, its MD5 as published."""
+    """A file to download: its folder's address (ending in ``/``), its name, its SHA-256."""
 
     folder_url: str
     name: str
-    md5: str
+    sha256: str
 
 
 def cache_folder() -> Path:
@@ -58,7 +58,7 @@ def download_file(remote: RemoteFile, folder: Path) -> Path:
     pooch.get_logger().setLevel(logging.WARNING)
     url = remote.folder_url + remote.name
     try:
-        found = pooch.retrieve(url, known_hash=f"md5:{remote.md5}", fname=remote.name, path=folder)
+        found = pooch.retrieve(url, known_hash=f"sha256:{remote.sha256}", fname=remote.name, path=folder)
     # requests' errors are OSErrors; pooch raises ValueError for a wrong hash.
     except (OSError, ValueError) as error:
         raise DataError(

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
@@ -19,16 +22,33 @@ from torch import Tensor
 
 from archsearch.data.dataset import Split
 from archsearch.data.download import cache_folder
-from archsearch.data.source import RawData
+from archsearch.data.source import RawData, check_memory
 from archsearch.errors import DataError
 from archsearch.study.settings import DataSettings
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 # Pillow would hand a PostScript file that is named .jpg to Ghostscript.
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 # Modes of more than 8 bits a channel, which Pillow clips instead of scaling.
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "F")
+# Above what cameras take; a file of some kilobytes can claim more than any memory holds.
+_MOST_PIXELS = 60_000_000
 _CACHE_VERSION = "1"
+# What Pillow's decoders raise for damaged files, by format and place of the damage.
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+    zlib.error,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
@@ -98,10 +118,11 @@ def decode_images(files: tuple[tuple[Path, int], ...], size: int) -> Tensor:
     import numpy as np
     from PIL import Image, ImageOps
 
+    check_memory(len(files) * size**2 * 3, "data.image_size")
     images = np.empty((len(files), size, size, 3), dtype=np.uint8)
     for row, (path, _) in zip(images, files, strict=True):
         try:
-            with Image.open(path, formats=_FORMATS) as image:
+            with _open_image(path) as image:
                 if image.mode in _DEEP_MODES:
                     raise ValueError(f"more than 8 bits a channel, mode {image.mode}")
                 # Cameras store turned images and say so in their EXIF data.
@@ -109,14 +130,29 @@ def decode_images(files: tuple[tuple[Path, int], ...], size: int) -> Tensor:
                 if rgb.size != (size, size):
                     rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
                 row[:] = np.asarray(rgb)
-        # Pillow's decoders raise these for damaged files, by format and place of the damage.
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except _DAMAGE as error:
             raise DataError(
                 f"must be an image that can be decoded ({error})",
                 path=str(path),
                 fix="Remove or replace the file.",
             ) from error
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+
+
+def _open_image(path: Path) -> Image.Image:
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        # Of large images, which are refused here anyway.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            image = Image.open(path, formats=_FORMATS)
+        except Image.DecompressionBombError as error:
+            raise ValueError(str(error)) from error
+    if image.width * image.height > _MOST_PIXELS:
+        image.close()
+        raise ValueError(f"{image.width} x {image.height} pixels, of at most {_MOST_PIXELS:,}")
+    return image
 
 
 def _list_classes(folder: Path) -> list[str]:

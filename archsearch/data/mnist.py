@@ -25,6 +25,8 @@ from archsearch.errors import DataError
 from archsearch.study.settings import DataSettings
 
 _UNSIGNED_BYTE = 8
+# Twice what the real ones hold, unpacked: a few kilobytes can unpack to more than any memory.
+_LONGEST_FILE = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,12 @@ def read_idx(path: Path, *, dimensions: int) -> np.ndarray:
         DataError: It is not such a file, has other dimensions, or is truncated.
     """
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(_LONGEST_FILE + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"must be a readable file ({error})", path=str(path)) from error
+    if len(content) > _LONGEST_FILE:
+        raise DataError(f"must hold at most {_LONGEST_FILE:_} bytes", path=str(path))
     header = 4 + 4 * dimensions
     if len(content) < header or content[:4] != bytes((0, 0, _UNSIGNED_BYTE, dimensions)):
         raise DataError(
@@ -105,8 +110,8 @@ def read_idx(path: Path, *, dimensions: int) -> np.ndarray:
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(sizes).copy()
 
 
-def _idx_files(folder_url: str, *md5s: str) -> tuple[RemoteFile, RemoteFile, RemoteFile, RemoteFile]:
-    first, second, third, fourth = md5s
+def _idx_files(folder_url: str, *sha256s: str) -> tuple[RemoteFile, RemoteFile, RemoteFile, RemoteFile]:
+    first, second, third, fourth = sha256s
     return (
         RemoteFile(folder_url, "train-images-idx3-ubyte.gz", first),
         RemoteFile(folder_url, "train-labels-idx1-ubyte.gz", second),
@@ -132,13 +137,13 @@ DATASETS = {
     "mnist": IdxDataset(
         "mnist",
         Path("/usr/share/datasets/mnist"),
-        # MD5 sums as torchvision publishes them.
+        # SHA-256 sums as TensorFlow Datasets publishes them.
         _idx_files(
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
-            "f68b3c2dcbeaaa9fbdd348bbdeb94873",
-            "d53e105ee54ea40749a09fcbcd1e9432",
-            "9fb629c4189551a2d022fa330f9573f3",
-            "ec29112dd5afa0611ce80d1b7f02629c",
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         ),
         tuple(str(digit) for digit in range(10)),
     ),
@@ -148,10 +153,10 @@ DATASETS = {
         Path("/usr/share/datasets/fashion-mnist"),
         _idx_files(
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-            "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-            "25c81989df183df01b3e8a0aad5dffbe",
-            "bef4ecab320f06d8554ea6380940ec79",
-            "bb300cfdad3c16e7a12a480ee83cd310",
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         ),
         _CLOTHES,
     ),

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import psutil
+
 from archsearch.architecture import load_entry_points
 from archsearch.data.dataset import Split
 from archsearch.errors import DataError
@@ -22,6 +24,21 @@ class RawData:
     classes: tuple[str, ...]
     val: Split | None = None
     test: Split | None = None
+
+
+def check_memory(size: int, path: str) -> None:
+    """Refuse to hold more bytes than are free; a system may rather end some process than say so.
+
+    Raises:
+        DataError: Names what takes the bytes by `path`.
+    """
+    free = psutil.virtual_memory().available
+    if size > free:
+        raise DataError(
+            f"must fit into the memory of this machine: it takes {size / 2**20:,.0f} MiB, and "
+            f"{free / 2**20:,.0f} MiB are free",
+            path=path,
+        )
 
 
 def _nothing_to_check(settings: DataSettings) -> None:

@@ -180,7 +180,7 @@ def test_missing_files_are_downloaded_once_and_checked(tmp_path, server):
     folder, address = server
     write_idx_files(folder)
     files = tuple(
-        RemoteFile(address, file.name, hashlib.md5((folder / file.name).read_bytes()).hexdigest())
+        RemoteFile(address, file.name, hashlib.sha256((folder / file.name).read_bytes()).hexdigest())
         for file in MNIST["mnist"].files
     )
     source = replace(MNIST["mnist"], files=files)
@@ -270,9 +270,9 @@ def test_a_cifar_archive_is_downloaded(tmp_path, server):
     write_cifar(tmp_path / "made" / source.folder, "cifar10")
     with tarfile.open(folder / source.archive.name, "w:gz") as archive:
         archive.add(tmp_path / "made" / source.folder, arcname=source.folder)
-    md5 = hashlib.md5((folder / source.archive.name).read_bytes()).hexdigest()
+    sha256 = hashlib.sha256((folder / source.archive.name).read_bytes()).hexdigest()
 
-    raw = replace(source, archive=RemoteFile(address, source.archive.name, md5)).load(
+    raw = replace(source, archive=RemoteFile(address, source.archive.name, sha256)).load(
         DataSettings(name="cifar10")
     )
 
