@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from archsearch.analysis.lesion import LesionedNetwork
-from archsearch.analysis.plots import COLOURS, OTHER_COLOUR, STYLES
+from archsearch.analysis.plots import COLOURS, OTHER_COLOUR, STYLES, literally
 
 
 def plot_lesions(networks: Sequence[LesionedNetwork], title: str, path: Path) -> None:
@@ -67,7 +67,7 @@ def plot_lesions(networks: Sequence[LesionedNetwork], title: str, path: Path) ->
         axes.spines[["top", "right"]].set_visible(False)
     handles, labels = one.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(literally(title), fontsize=11)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
 

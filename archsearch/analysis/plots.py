@@ -69,8 +69,13 @@ def draw_depth_curves(curves: Sequence[DepthCurve], title: str) -> Figure:
     handles, labels = panels[0].get_legend_handles_labels()
     make_room(figure, len(labels), 3)
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(literally(title), fontsize=11)
     return figure
+
+
+def literally(text: str) -> str:
+    """Return a label that is drawn as it is: what stands between dollars would be read as mathematics."""
+    return text.replace("$", r"\$")
 
 
 def make_room(figure: Figure, labels: int, columns: int) -> None:
@@ -108,7 +113,7 @@ def _draw_curve(axes: Axes, curve: DepthCurve, measure: str, style: Style) -> No
         linestyle=line if curve.joined else "none",
         markersize=5 if curve.joined else 3,
         capsize=3,
-        label=curve.label,
+        label=literally(curve.label),
     )
     if curve.joined and len(points) > 1:
         means = [point.mean(measure) for point in points]

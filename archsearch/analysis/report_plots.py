@@ -20,6 +20,7 @@ from archsearch.analysis.plots import (
     OTHER_COLOUR,
     STYLES,
     draw_depth_curves,
+    literally,
     make_room,
     most_telling,
 )
@@ -207,7 +208,7 @@ def draw_costs(curves: Sequence[DepthCurve]) -> Figure | None:
                 linestyle="none",
                 markersize=5 if curve.joined else 3,
                 alpha=1 if curve.joined else _CROWDED,
-                label=curve.label,
+                label=literally(curve.label),
             )
         front = pareto_indices([(point.mean("val_error"), getattr(point, cost)) for _, point in points])
         best = sorted(
@@ -240,7 +241,12 @@ def draw_learning(curves: Sequence[DepthCurve], trials: Mapping[int, TrialHistor
         replicates = trials[point.trial].replicates.values()
         for axes, measure in ((loss, "train_loss"), (error, "val_error")):
             values = _mean_by_epoch(list(replicates), measure)
-            axes.plot(range(1, len(values) + 1), values, **look, label=f"{curve.label} depth={point.depth}")
+            axes.plot(
+                range(1, len(values) + 1),
+                values,
+                **look,
+                label=literally(f"{curve.label} depth={point.depth}"),
+            )
             drawn = drawn or bool(values)
     loss.set_yscale("log")
     loss.set_ylabel("training loss")
@@ -273,7 +279,7 @@ def draw_profiles(curves: Sequence[DepthCurve], trials: Mapping[int, TrialHistor
             for axes, last in zip(row, (False, True), strict=True):
                 values = _mean_profile(replicates, signal, last=last)
                 places = [(i + 0.5) / len(values) for i in range(len(values))]
-                axes.plot(places, values, **look, label=f"{curve.label} depth={point.depth}")
+                axes.plot(places, values, **look, label=literally(f"{curve.label} depth={point.depth}"))
     for row, signal in zip(grid, signals, strict=True):
         row[0].set_ylabel(_SIGNALS[signal], fontsize=9)
         for axes in row:

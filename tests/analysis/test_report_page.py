@@ -38,8 +38,9 @@ def sweep(depths: list[int]) -> list[TrialHistory]:
     ]
 
 
-def write(trials: list[TrialHistory], path: Path) -> str:
-    history = StudyHistory(header=HEADER, trials={t.number: t for t in trials}, finished="all has ended")
+def write(trials: list[TrialHistory], path: Path, history: StudyHistory | None = None) -> str:
+    told = StudyHistory(header=HEADER, trials={t.number: t for t in trials}, finished="all has ended")
+    history = history or told
     curves, readings = depth_curves(trials), read_curves(history)
     write_page(
         path,
@@ -101,6 +102,33 @@ def test_pictures_can_be_read_aloud(page: str) -> None:
 def test_what_a_study_is_called_is_no_markup(page: str) -> None:
     assert "<title>deep &amp; wide: report</title>" in page
     assert "name: &lt;deep&gt;" in page
+
+
+# What a folder or a file may be called, and a study may say.
+NASTY = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&{{7*7}}$\\frac{a}$ $x^$ ]]>--><b>"
+
+
+def test_no_name_or_value_becomes_markup_or_mathematics(tmp_path: Path) -> None:
+    trials = [
+        replace(t, cell={**t.cell, "data.root": NASTY}, name=NASTY, values={"data.root": NASTY}, reason=NASTY)
+        for t in sweep([8, 20, 56])
+    ]
+    nasty = dict.fromkeys(("name", "uid", "text", "data_fingerprint", "archsearch"), NASTY)
+    history = StudyHistory(
+        header={**HEADER, **nasty, "versions": {NASTY: NASTY}},
+        question={"text": NASTY, "source": NASTY},
+        compute={"device": NASTY, "reason": NASTY},
+        trials={t.number: t for t in trials},
+        finished=NASTY,
+    )
+
+    text = write(trials, tmp_path / "report.html", history)
+
+    elements = Elements(text).found
+    assert not {tag for tag, _ in elements} & {"script", "img", "b", "iframe"}
+    assert not [name for _, given in elements for name in given if name.startswith("on")]
+    assert "<script" not in text
+    assert r"$\frac{a}$" in text[text.index("<svg") : text.index("</svg>")]
 
 
 def test_it_says_how_it_can_be_made_again(page: str) -> None:
