@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 # Two tests at a time, each with one thread: on two cores more threads only wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
 
-.PHONY: quickstart test test-slow lint benchmarks
+.PHONY: quickstart test test-slow lint audit fuzz benchmarks
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -30,6 +30,14 @@ lint: $(INSTALLED)  ## style, types, direction of the imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(INSTALLED)  ## weaknesses of the code (bandit), known ones of the pinned packages (pip-audit)
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive archsearch
+	$(BIN)/python .ci/audit.py
+
+MINUTES ?= 20
+fuzz: $(INSTALLED)  ## study loader, journal reader and architecture builder, MINUTES each
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzzing --minutes $(MINUTES) --record docs/fuzzing.md
 
 # One after the other, on a machine that does nothing else; each says in its docstring what it compares.
 BENCHMARKS := overhead growth scale search_quality
