@@ -18,6 +18,13 @@ Replicate = tuple[int, int]
 """Number of the trial, and seed."""
 
 
+TRAINED_ALONE = "trained alone"
+"""How the note of a replicate begins that was given to a worker in a pack, and trained by itself."""
+
+# With either of two work spaces cuBLAS gives the same bits each time; this is the larger and faster one.
+CUBLAS_VARIABLE, CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+
+
 @dataclass(frozen=True)
 class Compute:
     """The arithmetic shared by all trials of a study, decided once, so that depths compare fairly.
