@@ -22,8 +22,12 @@ from archsearch.data.module import EvaluationBatches, ImageDataModule
 from archsearch.models import build_network
 from archsearch.training.measures import measure_latency
 from archsearch.training.module import Classifier
-from archsearch.training.values import CUBLAS_VARIABLE, CUBLAS_WORKSPACE, Job
+from archsearch.training.values import Job
 from archsearch.training.weights import read_weights
+
+
+# With either of two work spaces cuBLAS gives the same bits each time; this is the larger and faster one.
+_CUBLAS_VARIABLE, _CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +86,7 @@ def settle_determinism(deterministic: bool) -> None:
     become deterministic, and torch says so when it is to multiply.
     """
     if deterministic:
-        os.environ.setdefault(CUBLAS_VARIABLE, CUBLAS_WORKSPACE)
+        os.environ.setdefault(_CUBLAS_VARIABLE, _CUBLAS_WORKSPACE)
     if torch.are_deterministic_algorithms_enabled() != deterministic:
         torch.use_deterministic_algorithms(deterministic)
         torch.backends.cudnn.deterministic = deterministic

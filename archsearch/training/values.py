@@ -21,9 +21,6 @@ Replicate = tuple[int, int]
 TRAINED_ALONE = "trained alone"
 """How the note of a replicate begins that was given to a worker in a pack, and trained by itself."""
 
-# With either of two work spaces cuBLAS gives the same bits each time; this is the larger and faster one.
-CUBLAS_VARIABLE, CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-
 
 @dataclass(frozen=True)
 class Compute:
