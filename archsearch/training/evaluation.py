@@ -25,7 +25,6 @@ from archsearch.training.module import Classifier
 from archsearch.training.values import Job
 from archsearch.training.weights import read_weights
 
-
 # With either of two work spaces cuBLAS gives the same bits each time; this is the larger and faster one.
 _CUBLAS_VARIABLE, _CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 
