@@ -83,7 +83,7 @@ def reproduce_trial(
         groups.setdefault((trial.number, _pack_of(replicate)), []).append((trial, replicate))
     for (_, packed), members in groups.items():
         trial = members[0][0]
-        say(f"Trains trial {trial.number} ({trial.name}) again, seed {_listed(packed)}.")
+        say(f"Trains trial {trial.number} ({trial.name}) again, under {_named(packed)}.")
         again = _train_again(config, history, members, packed, compute)
         for _, replicate in members:
             recorded = _recorded(folder, trial, replicate)
@@ -103,7 +103,7 @@ def _find_replicates(
         raise InputError("must be a trial of the study", path="--trial", got=number, fix=known)
     trial = history.trials[number]
     if seed is not None and seed not in trial.seeds:
-        known = f"It has {_listed(trial.seeds)}."
+        known = f"It has {_named(trial.seeds)}."
         raise InputError("must be a seed of the trial", path="--seed", got=seed, fix=known)
     found = []
     for replicate in trial.replicates.values():
@@ -209,5 +209,5 @@ def _find_changes(
     return {name: pair for name, pair in changed.items() if pair[0] != pair[1]}
 
 
-def _listed(seeds: Sequence[int]) -> str:
-    return ", ".join(map(str, seeds))
+def _named(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"

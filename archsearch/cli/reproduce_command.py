@@ -50,8 +50,8 @@ def _describe(item: ReproducedReplicate) -> str:
     if found.first is not None and found.largest is not None:
         lines.append(f"First difference: {found.first}.")
         lines.append(
-            f"Largest difference: {found.largest} ({found.largest.size:.2g}; up to {found.tolerance:g} counts "
-            "as rounding)."
+            f"Largest difference: {found.largest} ({found.largest.size:.2g}; "
+            f"up to {found.tolerance:g} counts as rounding)."
         )
     if not found.weights_kept:
         lines.append("Weights: none are kept of it.")

@@ -27,7 +27,7 @@ def examine_mlflow(subject: Subject) -> Check:
     error = ask_apart("archsearch.tracking.checking", uri)
     if not error:
         return Check("MLflow", "ok", f"{shown} answers")
-    mend = "Start that server or mend its address (tracking.uri); a study runs on meanwhile, then `archsearch sync`."
+    mend = "Start that server or mend its address (tracking.uri); `archsearch sync` brings it up to date."
     if "schema" in error:
         mend = f"Make a copy of the store, then run: mlflow db upgrade {shown}"
     return Check("MLflow", "broken", f"{shown}: {hide_passwords(error)}", mend)
@@ -82,6 +82,6 @@ def examine_ray(subject: Subject) -> Check | None:
             return Check("Ray", "ok", "no address is given: a small cluster is started on this machine")
         probe(address, _RAY_TIMEOUT_S)
     except ArchsearchError as error:
-        mend = "Install Ray (pip install 'archsearch[ray]'), start the cluster (docs/cluster.md), or mend its address."
+        mend = "Start the cluster as docs/cluster.md says, or mend its address (execution.address)."
         return Check("Ray", "broken", str(error), mend)
     return Check("Ray", "ok", f"the cluster at {address} answers")

@@ -87,7 +87,7 @@ def examine_torch(subject: Subject) -> Check:  # noqa: ARG001
     import torch
 
     from archsearch.execution import find_devices
-    from archsearch.training.compute import computes_bf16
+    from archsearch.training.hardware import computes_bf16
 
     kind = find_devices("auto").kind
     built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU"
