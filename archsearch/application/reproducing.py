@@ -14,9 +14,9 @@ from archsearch.analysis.reproduction import Reproduction, Training, compare_tra
 from archsearch.application.provenance import describe_provenance
 from archsearch.application.trained import load_data
 from archsearch.errors import InputError
-from archsearch.execution import build_executor, choose_devices
+from archsearch.execution import Executor, build_executor, choose_devices
 from archsearch.journal import ReplicateHistory, RunFolder, SessionHistory, StudyHistory, TrialHistory
-from archsearch.search.jobs import build_job
+from archsearch.search.jobs import Workplace, build_job
 from archsearch.study import StudyConfig, parse_study
 from archsearch.study.settings import ExecutionSettings
 from archsearch.training.values import TRAINED_ALONE, Compute, Job, Pack, Replicate, Result
@@ -142,8 +142,11 @@ def _train_again(
     settings = _settings_of(history, first, compute)
     with tempfile.TemporaryDirectory(prefix="archsearch-reproduce-") as place:
         scratch = RunFolder(Path(place))
-        jobs = tuple(build_job(study, trial, seed, compute, scratch) for seed in seeds)
-        ended = _run_jobs(jobs, settings, stops)
+        devices = choose_devices(settings)
+        with build_executor(settings, devices=devices, threads=compute.threads) as executor:
+            workplace = Workplace(executor, compute, scratch)
+            jobs = tuple(build_job(study, workplace, trial, seed) for seed in seeds)
+            ended = _run_jobs(jobs, executor, stops)
         return {
             result.seed: Training(
                 result.outcome, epochs, result.metrics, _load_weights(scratch, trial.number, result.seed)
@@ -165,23 +168,20 @@ def _settings_of(history: StudyHistory, replicate: ReplicateHistory, compute: Co
 
 
 def _run_jobs(
-    jobs: tuple[Job, ...], settings: ExecutionSettings, stops: Mapping[Replicate, int]
+    jobs: tuple[Job, ...], executor: Executor, stops: Mapping[Replicate, int]
 ) -> list[tuple[Result, list[Mapping[str, float]]]]:
     """Train jobs together; each is stopped after its number of epochs, where it has one."""
-    compute = jobs[0].compute
     epochs: dict[Replicate, list[Mapping[str, float]]] = {job.replicate: [] for job in jobs}
     results: list[Result] = []
-    devices = choose_devices(settings)
-    with build_executor(settings, devices=devices, threads=compute.threads) as executor:
-        executor.submit(jobs[0] if len(jobs) == 1 else Pack(jobs))
-        while (event := executor.wait(None)) is not None:
-            if isinstance(event, Result):
-                results.append(event)
-                continue
-            # A pack that cannot go on together begins again, one by one.
-            epochs[event.replicate] = [*epochs[event.replicate][: event.epoch], event.metrics]
-            if event.epoch + 1 == stops.get(event.replicate):
-                executor.stop(event.trial, event.seed)
+    executor.submit(jobs[0] if len(jobs) == 1 else Pack(jobs))
+    while (event := executor.wait(None)) is not None:
+        if isinstance(event, Result):
+            results.append(event)
+            continue
+        # A pack that cannot go on together begins again, one by one.
+        epochs[event.replicate] = [*epochs[event.replicate][: event.epoch], event.metrics]
+        if event.epoch + 1 == stops.get(event.replicate):
+            executor.stop(event.trial, event.seed)
     return [(result, epochs[result.replicate]) for result in results]
 
 

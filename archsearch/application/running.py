@@ -26,7 +26,8 @@ from archsearch.data import Dataset
 from archsearch.errors import RunFolderError, StudyError
 from archsearch.execution import Devices, build_executor, choose_devices
 from archsearch.journal import Journal, Record, RunFolder, RunFolderLock, StudyHistory, TrialHistory
-from archsearch.search.conductor import Conductor, Workplace
+from archsearch.search.conductor import Conductor
+from archsearch.search.jobs import Workplace
 from archsearch.search.ranking import finished_trials, pareto_front, rank, reported_trials
 from archsearch.study import StudyConfig, check_growth
 from archsearch.study.settings import ExecutionSettings

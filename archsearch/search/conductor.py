@@ -10,11 +10,10 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from archsearch.execution import Executor
-from archsearch.journal import Journal, Record, Replay, RunFolder, StudyHistory, TrialHistory
+from archsearch.journal import Journal, Record, Replay, StudyHistory, TrialHistory
 from archsearch.search.agenda import Agenda, Need
 from archsearch.search.candidates import (
     Candidate,
@@ -25,22 +24,13 @@ from archsearch.search.candidates import (
 )
 from archsearch.search.cell_search import CellSearch, Memo, Told, told_to_optuna
 from archsearch.search.inbox import Inbox
-from archsearch.search.jobs import build_job
+from archsearch.search.jobs import Workplace, build_job
 from archsearch.search.optuna_mirror import OptunaMirror
 from archsearch.search.replicates import Replicate, ReplicateQueue
 from archsearch.search.settling import UNDER_WAY, Settlement, is_settled, settle
 from archsearch.search.spending import Spending
 from archsearch.study import StudyConfig, label_values
-from archsearch.training.values import Compute, EpochReport, Job, Pack, Result
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """Where a conductor's jobs run, with which arithmetic, and the run folder."""
-
-    executor: Executor
-    compute: Compute
-    folder: RunFolder
+from archsearch.training.values import EpochReport, Job, Pack, Result
 
 
 class Conductor:
@@ -311,8 +301,7 @@ class Conductor:
 
     def job(self, number: int, seed: int) -> Job:
         """Everything that is needed to train a replicate."""
-        workplace = self._workplace
-        return build_job(self._study, self.trials[number], seed, workplace.compute, workplace.folder)
+        return build_job(self._study, self._workplace, self.trials[number], seed)
 
     def _hear(self, reports: Sequence[EpochReport]) -> None:
         rows = [asdict(report) for report in reports]

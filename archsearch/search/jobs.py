@@ -1,10 +1,12 @@
-"""From a trial of the journal to the job that trains one of its replicates."""
+"""From a trial in the journal to the job that a worker is given."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 from archsearch.architecture import resolve_architecture
+from archsearch.execution import Executor
 from archsearch.journal import RunFolder, TrialHistory
 from archsearch.study import StudyConfig
 from archsearch.study.settings import DataSettings, TrainingSettings
@@ -21,24 +23,25 @@ _MEASURED_ALWAYS = (
 )
 
 
-def build_job(study: StudyConfig, trial: TrialHistory, seed: int, compute: Compute, folder: RunFolder) -> Job:
-    """Put together everything that is needed to train a replicate.
+@dataclass(frozen=True)
+class Workplace:
+    """Where a conductor's jobs run, with which arithmetic, and the run folder."""
 
-    Args:
-        study: For what is measured, and its plugins.
-        trial: As the journal describes it.
-        seed: One of its seeds.
-        compute: The study's arithmetic.
-        folder: Where the trained weights go.
-    """
+    executor: Executor
+    compute: Compute
+    folder: RunFolder
+
+
+def build_job(study: StudyConfig, workplace: Workplace, trial: TrialHistory, seed: int) -> Job:
+    """Put together everything that is needed to train a replicate."""
     return Job(
         trial=trial.number,
         seed=seed,
         architecture=resolve_architecture(trial.architecture),
         training=TrainingSettings.model_validate_json(json.dumps(dict(trial.training))),
         data=DataSettings.model_validate_json(json.dumps(dict(trial.data))),
-        compute=compute,
+        compute=workplace.compute,
         measures=tuple(name for name in study.objectives if name not in _MEASURED_ALWAYS),
-        weights_path=str(folder.weights(trial.number, seed)),
+        weights_path=str(workplace.folder.weights(trial.number, seed)),
         plugins=study.plugins,
     )

@@ -112,7 +112,7 @@ def test_half_written_files_are_named(copy: RunFolder) -> None:
     found = examine(run_folder.examine_leftovers, copy.path, copy.path.parent)
 
     assert found.state == "warning"
-    assert "1 half-written files" in found.found
+    assert "1 files that nothing needs" in found.found
 
 
 def test_a_study_that_began_on_another_device_or_under_other_versions(copy: RunFolder) -> None:

@@ -115,7 +115,7 @@ def examine_conditions(subject: Subject) -> Check | None:
 
 
 def examine_leftovers(subject: Subject) -> Check | None:
-    """Half-written files, and folders of runs that hold no journal."""
+    """Half-written files, checkpoints of what has ended, and folders of runs that hold no journal."""
     if subject.folder is None:
         empty = [
             folder.name
@@ -129,10 +129,13 @@ def examine_leftovers(subject: Subject) -> Check | None:
     if not subject.folder.path.is_dir() or _is_held(subject.folder):
         return None
     parts = sorted(subject.folder.path.rglob("*.part"))
+    if _history(subject).finished:
+        kept = sorted((subject.folder.path / "checkpoints").glob("*"))
+        parts += [path for path in kept if path not in parts]
     if parts:
         size = sum(path.stat().st_size for path in parts)
-        found = f"{len(parts)} half-written files, {size / 2**20:.1f} MiB: {parts[0]}"
-        return Check("leftovers", "warning", found, f"Remove them: rm {parts[0].parent}/*.part")
+        found = f"{len(parts)} files that nothing needs, {size / 2**20:.1f} MiB: {parts[0]}"
+        return Check("leftovers", "warning", found, f"Remove them, in {parts[0].parent}.")
     return Check("leftovers", "ok", "none")
 
 
