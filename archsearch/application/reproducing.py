@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors.torch import load_file
 
@@ -158,7 +158,7 @@ def _train_again(
 def _settings_of(history: StudyHistory, replicate: ReplicateHistory, compute: Compute) -> ExecutionSettings:
     session = {} if replicate.session is None else history.sessions[replicate.session].fields
     # A worker of a cluster is one process of its own, as that of a machine is.
-    executor = "inline" if session.get("executor") == "inline" else "local"
+    executor: Literal["inline", "local"] = "inline" if session.get("executor") == "inline" else "local"
     return ExecutionSettings(
         executor=executor,
         workers="auto" if executor == "inline" else 1,

@@ -29,7 +29,8 @@ def check_store(uri: str) -> str:
         # Opening it as MLflow does would bring an old one to the newest schema.
         engine = sqlalchemy.create_engine(uri)
         try:
-            found, wanted = _get_schema_version(engine), _get_latest_schema_revision()
+            found = _get_schema_version(engine)  # type: ignore[no-untyped-call]
+            wanted = _get_latest_schema_revision()  # type: ignore[no-untyped-call]
         finally:
             engine.dispose()
     # Whatever MLflow and what lies below it raise.

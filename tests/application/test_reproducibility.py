@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from archsearch.training.values import Compute
 from tests.application.conftest import RunStudy
 from tests.command_line import call
 from tests.tracking.store_content import read_content
+
+# SQLAlchemy about MLflow's own models.
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
 
 STUDY = """
 name: small
@@ -38,6 +42,22 @@ MEASURED = {"images_per_s", "train_time_s", "peak_memory_mib", "latency_ms"}
 def arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing here asks how fast anything is."""
     monkeypatch.setattr(running, "decide_compute", lambda *_: Compute(reason="as told"))
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the study was run once, to be copied."""
+    folder = tmp_path_factory.mktemp("begun")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "decide_compute", lambda *_: Compute(reason="as told"))
+        run(folder / "runs")
+    return folder
+
+
+@pytest.fixture
+def trained(begun: Path, tmp_path: Path) -> Path:
+    shutil.copytree(begun / "runs", tmp_path / "runs")
+    return tmp_path
 
 
 def run(folder: Path, text: str = STUDY, said: list[str] | None = None) -> Outcome:
@@ -86,14 +106,12 @@ def begun_elsewhere(folder: Path) -> None:
             journal.append(record.kind, **{k: v for k, v in fields.items() if k != "version"})
 
 
-def test_a_study_that_goes_on_under_other_versions_says_so_everywhere(
-    arithmetic: None, tmp_path: Path
-) -> None:
-    run(tmp_path)
-    begun_elsewhere(tmp_path)
+def test_a_study_that_goes_on_under_other_versions_says_so(trained: Path) -> None:
+    runs = trained / "runs"
+    begun_elsewhere(runs)
     torch, said = importlib.metadata.version("torch"), []
 
-    history = run(tmp_path, STUDY.replace("seeds: 2", "seeds: 3"), said).history
+    history = run(runs, STUDY.replace("seeds: 2", "seeds: 3"), said).history
 
     (warning,) = [text for text in said if "other conditions" in text]
     assert f"torch 2.0.0, now {torch}" in warning
@@ -102,17 +120,16 @@ def test_a_study_that_goes_on_under_other_versions_says_so_everywhere(
     assert (
         f"Trainings ran under different versions or devices, torch: 2.0.0 and {torch}." in curve.results.notes
     )
-    table = load_frames("small", tmp_path).replicates.set_index(["trial", "seed"])
+    table = load_frames("small", runs).replicates.set_index(["trial", "seed"])
     assert [table.loc[(0, seed), "torch"] for seed in range(3)] == ["2.0.0", "2.0.0", torch]
     assert [table.loc[(0, seed), "host"] for seed in (0, 1)] == ["elsewhere"] * 2
     assert table.loc[(1, 2), "device"] == find_processor()
 
 
-def test_a_study_that_goes_on_as_before_says_nothing(arithmetic: None, tmp_path: Path) -> None:
-    run(tmp_path)
+def test_a_study_that_goes_on_as_before_says_nothing(trained: Path) -> None:
     said: list[str] = []
 
-    history = run(tmp_path, STUDY.replace("seeds: 2", "seeds: 3"), said).history
+    history = run(trained / "runs", STUDY.replace("seeds: 2", "seeds: 3"), said).history
 
     assert len(history.sessions) == 2
     assert not [text for text in said if "conditions" in text]
@@ -138,12 +155,6 @@ def test_the_commit_is_that_of_the_checkout() -> None:
     done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=True)
 
     assert describe_provenance("cpu")["commit"] == done.stdout.strip()
-
-
-@pytest.fixture
-def trained(arithmetic: None, tmp_path: Path) -> Path:
-    run(tmp_path / "runs")
-    return tmp_path
 
 
 def test_a_trial_that_is_trained_again_is_identical_and_its_journal_untouched(trained: Path) -> None:

@@ -18,7 +18,7 @@ _OPTIONAL = ("postgresql", "ray")
 
 def examine_python(subject: Subject) -> Check:  # noqa: ARG001
     """Version of Python and archsearch, and the commit where it runs from a checkout."""
-    wanted = importlib.metadata.metadata("archsearch").get("Requires-Python", "")
+    wanted = importlib.metadata.metadata("archsearch")["Requires-Python"]
     commit, modified = find_commit()
     source = f", commit {commit[:12]}{' with changes' if modified else ''}" if commit else ""
     found = (
