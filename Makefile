@@ -42,7 +42,7 @@ fuzz: $(INSTALLED)  ## study loader, journal reader and architecture builder, MI
 # One after the other, on a machine that does nothing else; each says in its docstring what it compares.
 BENCHMARKS := overhead growth scale search_quality
 # A worker of a small network has one thread.
-OF_ONE_THREAD := throughput packing signals precision
+OF_ONE_THREAD := throughput packing signals precision deterministic
 benchmarks: $(INSTALLED)  ## speed, scale and search quality, into benchmarks/results
 	for name in $(BENCHMARKS); do \
 	  $(BIN)/python -m benchmarks.$$name --output benchmarks/results/$$name.json || exit 1; \

@@ -82,7 +82,7 @@ def _curve(history: StudyHistory, label: str, trials: list[TrialHistory]) -> Cur
         smallest_difference=question.get("smallest_difference", SMALLEST_DIFFERENCE),
         notes=(
             *_absent_depths(history, shared, chosen),
-            *find_notes(chosen, header.get("identity", {}).get("search", {})),
+            *find_notes(chosen, header.get("identity", {}).get("search", {}), history.sessions),
         ),
     )
     if "seeds" in question:

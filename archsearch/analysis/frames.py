@@ -78,7 +78,11 @@ class Frames:
 
     @cached_property
     def replicates(self) -> pd.DataFrame:
-        """A row a training that has begun: its outcome and its measures at the end, `test_...` among them."""
+        """A row a training that has begun: its outcome and its measures at the end, `test_...` among them.
+
+        With what it ran (`session`, its host, `commit`, versions, the model of its `device`, the fingerprint
+        of its data) stands in it too.
+        """
         return pd.DataFrame(
             {
                 **_place(trial),
@@ -91,6 +95,7 @@ class Frames:
                 "macs": trial.macs,
                 **replicate.metrics,
                 **replicate.test,
+                **self._provenance(trial, replicate),
             }
             for trial, replicate in self._trainings()
         )
@@ -172,6 +177,12 @@ class Frames:
     @cached_property
     def _readings(self) -> list[CurveReading]:
         return read_curves(self.history)
+
+    def _provenance(self, trial: TrialHistory, replicate: ReplicateHistory) -> dict[str, Any]:
+        number = replicate.session
+        ran = {} if number is None else self.history.sessions[number].provenance
+        host = None if number is None else self.history.sessions[number].fields.get("host")
+        return {"session": number, "host": host, **ran, "data_fingerprint": trial.data_fingerprint}
 
     def _trainings(self) -> Iterator[tuple[TrialHistory, ReplicateHistory]]:
         for trial in self.history.trials.values():

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from archsearch.analysis.wording import listed, percent
-from archsearch.journal import ReplicateHistory, TrialHistory
+from archsearch.journal import ReplicateHistory, SessionHistory, TrialHistory
 from archsearch.study.schema import SMALLEST_DIFFERENCE
 
 _SCHEDULE = ("epochs", "batch_size", "optimizer", "schedule", "milestones", "gamma", "warmup_epochs")
@@ -23,18 +23,22 @@ _EDGE = 0.05
 _STILL_FALLING = 0.05
 
 
-def find_notes(trials: Sequence[TrialHistory], search: Mapping[str, Any]) -> tuple[str, ...]:
+def find_notes(
+    trials: Sequence[TrialHistory], search: Mapping[str, Any], sessions: Sequence[SessionHistory] = ()
+) -> tuple[str, ...]:
     """Say what makes the comparison of these trials doubtful.
 
     Args:
         trials: Of one curve, one a depth.
         search: The study's search dimensions by label, as its identity gives them.
+        sessions: Of the study, which know what each training ran under.
     """
     return (
         *_unequal_schedules(trials),
         *_mismatches(trials),
         *_edges(trials, search),
         *_still_improving(trials),
+        *_unequal_provenance(trials, sessions),
     )
 
 
@@ -117,6 +121,21 @@ def _is_improving(replicate: ReplicateHistory) -> bool:
         return False
     before, last = fmean(losses[-2 * tenth : -tenth]), fmean(losses[-tenth:])
     return last < (1 - _STILL_FALLING) * before
+
+
+def _unequal_provenance(trials: Sequence[TrialHistory], sessions: Sequence[SessionHistory]) -> list[str]:
+    """Say what trainings of one curve ran under that differs: versions, commit, model of the device."""
+    replicates = [replicate for trial in trials for replicate in trial.replicates.values()]
+    numbers = sorted({item.session for item in replicates if item.session is not None})
+    values: dict[str, dict[str, None]] = {}
+    for number in numbers:
+        for name, value in sessions[number].provenance.items():
+            values.setdefault(name, {})[value] = None
+    return [
+        f"Trainings ran under different versions or devices, {name}: {listed(list(found))}."
+        for name, found in values.items()
+        if len(found) > 1
+    ]
 
 
 def _depth(trial: TrialHistory) -> int:

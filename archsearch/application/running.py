@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
-import platform
-import socket
 import time
 import uuid
 from collections import Counter
@@ -20,6 +18,7 @@ from archsearch.analysis.depth_curve import find_latency_ms
 from archsearch.application.deciding import count_at_once, decide_compute, explain_workers
 from archsearch.application.mirroring import build_mirror
 from archsearch.application.preparing import prepare_data
+from archsearch.application.provenance import describe_provenance, explain_changes, find_versions
 from archsearch.application.replicating import find_undecided
 from archsearch.application.room import find_room, list_largest
 from archsearch.application.sampling import sample_specs
@@ -27,14 +26,13 @@ from archsearch.data import Dataset
 from archsearch.errors import RunFolderError, StudyError
 from archsearch.execution import Devices, build_executor, choose_devices
 from archsearch.journal import Journal, Record, RunFolder, RunFolderLock, StudyHistory, TrialHistory
-from archsearch.search.conductor import Conductor, Workplace
+from archsearch.search.conductor import Conductor
+from archsearch.search.jobs import Workplace
 from archsearch.search.ranking import finished_trials, pareto_front, rank, reported_trials
 from archsearch.study import StudyConfig, check_growth
 from archsearch.study.settings import ExecutionSettings
 from archsearch.tracking import MirrorProcess, MirrorStatus, hide_passwords
 from archsearch.training.values import Compute
-
-_LIBRARIES = ("torch", "pytorch-lightning", "torchmetrics", "optuna", "mlflow", "numpy")
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ def run_study(
         work_left = conductor.take_up()
         reason = conductor.history.finished or ""
         if work_left or not reason:
-            reason = _train(study, conductor, workplace, stack, work_left=work_left)
+            reason = _train(study, conductor, workplace, stack, say, work_left=work_left)
         conclude(folder, conductor.history)
         mirrored = mirror.close() if mirror else None
         uri = hide_passwords(mirror.uri) if mirror else ""
@@ -153,13 +151,22 @@ def run_study(
 
 
 def _train(
-    study: StudyConfig, conductor: Conductor, workplace: Workplace, stack: ExitStack, *, work_left: bool
+    study: StudyConfig,
+    conductor: Conductor,
+    workplace: Workplace,
+    stack: ExitStack,
+    say: Callable[[str], None],
+    *,
+    work_left: bool,
 ) -> str:
     try:
         if work_left:
             stack.enter_context(workplace.executor)
         # Only now: a cluster must be asked how many trials it takes at a time.
-        conductor.record("session", **_session(study, workplace))
+        session = _session(study, workplace)
+        if changed := explain_changes(conductor.history, session):
+            say(changed)
+        conductor.record("session", **session)
         reason = conductor.run()
         _test(conductor, study.objectives)
     except KeyboardInterrupt:
@@ -224,7 +231,7 @@ def _open_study(study: StudyConfig, journal: Journal, folder: RunFolder, dataset
             val_images=len(dataset.val.labels),
             data_fingerprint=dataset.fingerprint,
             objectives=dict(study.objectives),
-            versions=_versions(),
+            versions=find_versions(),
         )
     if not folder.study.is_file() or folder.study.read_text(encoding="utf-8") != study.public_text:
         folder.study.write_text(study.public_text, encoding="utf-8")
@@ -242,11 +249,6 @@ def _ask(study: StudyConfig, journal: Journal) -> None:
     asked = [record.fields for record in journal.records if record.kind == "question"]
     if not asked or json.loads(json.dumps(question)) != asked[-1]:
         journal.append("question", **question)
-
-
-def _versions() -> dict[str, str]:
-    versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    return {"python": platform.python_version(), **versions}
 
 
 def _decided(journal: Journal) -> Compute | None:
@@ -307,11 +309,11 @@ def _compute(
 def _session(study: StudyConfig, workplace: Workplace) -> dict[str, Any]:
     return {
         "pid": os.getpid(),
-        "host": socket.gethostname(),
         "executor": study.execution.executor,
         "slots": workplace.executor.slots,
-        "device": workplace.compute.device,
+        "devices_per_trial": study.execution.devices_per_trial,
         "clock": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        **describe_provenance(workplace.compute.device, local=study.execution.executor != "ray"),
     }
 
 

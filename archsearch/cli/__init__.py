@@ -21,7 +21,9 @@ _COMMANDS = {
     "export": "Write the best network as a folder that anyone can use.",
     "ui": "Open the MLflow dashboard of a study's store.",
     "sync": "Bring MLflow up to what a study's journal says.",
+    "reproduce": "Train a trial again, and compare it with what was recorded.",
     "schema": "Print the JSON Schema of the study file, for editors.",
+    "doctor": "Say what machine this is, what is broken, and how to mend it.",
 }
 
 

@@ -98,7 +98,7 @@ def connect(address: str, *, timeout_s: float = _ANSWER_TIMEOUT_S) -> Iterator[A
     if address == "local":
         where |= {"num_cpus": count_cores(), "include_dashboard": False}
     else:
-        _probe(address, timeout_s)
+        probe(address, timeout_s)
     try:
         with _environment(), _kept_signals():
             ray.init(**where, **_QUIET)
@@ -115,8 +115,12 @@ def connect(address: str, *, timeout_s: float = _ANSWER_TIMEOUT_S) -> Iterator[A
             os.environ.pop("RAY_AUTH_MODE", None)
 
 
-def _probe(address: str, timeout_s: float) -> None:
-    """Connect in another process, which can be ended when it takes too long."""
+def probe(address: str, timeout_s: float) -> None:
+    """Connect in another process, which can be ended when it takes too long.
+
+    Raises:
+        ExecutionError: Nothing answers there, or not as a cluster of this version does.
+    """
     command = [sys.executable, "-W", "ignore", "-c", _PROBE]
     environment = {**os.environ, **_ENVIRONMENT}
     try:

@@ -29,6 +29,8 @@ class ReplicateHistory:
         finished: When the outcome was recorded.
         repeated_of: Number of the trial that was trained in its place, being the same; else None.
         note: What else is worth knowing: why it was trained alone, and not packed with others.
+        session: Which of the study's sessions trained it, counted from 0; None where the journal has none.
+        packed: Seeds that its latest attempt was given to a worker with, its own included; empty alone.
     """
 
     seed: int
@@ -44,6 +46,8 @@ class ReplicateHistory:
     finished: float | None = None
     repeated_of: int | None = None
     note: str = ""
+    session: int | None = None
+    packed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,7 @@ class TrialHistory:
         repeated_of: Number of the trial whose value a repeated one took over.
         told: When the outcome was recorded.
         replicates: By seed.
+        data_fingerprint: SHA-256 of the images, labels and split; empty where it was not recorded.
     """
 
     number: int
@@ -91,6 +96,7 @@ class TrialHistory:
     repeated_of: int | None = None
     told: float | None = None
     replicates: Mapping[int, ReplicateHistory] = field(default_factory=dict)
+    data_fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ class SessionHistory:
     """One run of the conductor.
 
     Attributes:
-        fields: pid, host, executor, slots, device.
+        fields: pid, executor, slots, devices_per_trial; host, processor, device, versions, commit.
         started: Unix seconds.
         ended: Time of its last record so far.
         interrupted: Why it ended early; None where it did not, or died without a word.
@@ -113,6 +119,19 @@ class SessionHistory:
     def hours(self) -> float:
         """How long it lasted."""
         return (self.ended - self.started) / 3600
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What results depend on besides the study, by name; journals written before it was kept lack it."""
+        fields = self.fields
+        commit = str(fields.get("commit") or "")[:12]
+        known = {
+            "archsearch": fields.get("archsearch"),
+            "commit": f"{commit} with changes" if commit and fields.get("modified") else commit,
+            **fields.get("versions", {}),
+            "device": fields.get("device_name"),
+        }
+        return {name: str(value) for name, value in known.items() if value}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,6 +52,11 @@ class Replay:
     def trials(self) -> Mapping[int, TrialHistory]:
         """The trials so far; changes as records are added."""
         return self._trials
+
+    @property
+    def sessions(self) -> Sequence[SessionHistory]:
+        """The sessions so far; changes as records are added."""
+        return self._sessions
 
     def add(self, record: Record) -> None:
         """Take one more record into account.
@@ -104,7 +109,14 @@ class Replay:
     def _start_replicate(self, record: Record) -> None:
         seed = record.fields["seed"]
         # The latest attempt alone counts: half of one training and half of another is neither.
-        self._set(record, ReplicateHistory(seed, attempts=record.fields["attempt"], started=record.time))
+        begun = ReplicateHistory(
+            seed,
+            attempts=record.fields["attempt"],
+            started=record.time,
+            session=len(self._sessions) - 1 if self._sessions else None,
+            packed=tuple(record.fields.get("packed") or ()),
+        )
+        self._set(record, begun)
 
     def _add_epoch(self, record: Record) -> None:
         known = self._replicate(record)
@@ -123,7 +135,11 @@ class Replay:
             # It is the same training, so it went the same way.
             source = self._trials[repeated_of].replicates[record.fields["seed"]]
             known = replace(
-                known, epochs=source.epochs, epoch_times=source.epoch_times, profiles=source.profiles
+                known,
+                epochs=source.epochs,
+                epoch_times=source.epoch_times,
+                profiles=source.profiles,
+                session=source.session,
             )
         self._set(
             record,
@@ -200,4 +216,5 @@ def _trial_from(record: Record) -> TrialHistory:
         seeds=tuple(fields["seeds"]),
         optuna=fields.get("optuna"),
         mismatch=fields.get("mismatch"),
+        data_fingerprint=fields.get("data_fingerprint") or "",
     )

@@ -129,6 +129,8 @@ def describe_candidate(candidate: Candidate, name: str) -> dict[str, Any]:
         "requested_depth": spec.requested_depth if spec else None,
         "dropped": list(spec.dropped) if spec else [],
         "mismatch": candidate.mismatch,
+        # What could be counted has been loaded for it.
+        "data_fingerprint": load_dataset(spec.data).fingerprint if spec and cost else "",
     }
     for quantity in ("parameters", "macs", "activation_mib"):
         described[quantity] = getattr(cost, quantity) if cost else None

@@ -6,17 +6,14 @@ started again goes on where the last one stood.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-from archsearch.architecture import resolve_architecture
-from archsearch.execution import Executor
-from archsearch.journal import Journal, Record, Replay, RunFolder, StudyHistory, TrialHistory
+from archsearch.journal import Journal, Record, Replay, StudyHistory, TrialHistory
 from archsearch.search.agenda import Agenda, Need
 from archsearch.search.candidates import (
     Candidate,
@@ -27,32 +24,13 @@ from archsearch.search.candidates import (
 )
 from archsearch.search.cell_search import CellSearch, Memo, Told, told_to_optuna
 from archsearch.search.inbox import Inbox
+from archsearch.search.jobs import Workplace, build_job
 from archsearch.search.optuna_mirror import OptunaMirror
 from archsearch.search.replicates import Replicate, ReplicateQueue
 from archsearch.search.settling import UNDER_WAY, Settlement, is_settled, settle
 from archsearch.search.spending import Spending
 from archsearch.study import StudyConfig, label_values
-from archsearch.study.settings import DataSettings, TrainingSettings
-from archsearch.training.values import Compute, EpochReport, Job, Pack, Result
-
-_MEASURED_ALWAYS = (
-    "val_accuracy",
-    "val_error",
-    "val_loss",
-    "train_error",
-    "parameters",
-    "macs",
-    "train_time_s",
-)
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """Where a conductor's jobs run, with which arithmetic, and the run folder."""
-
-    executor: Executor
-    compute: Compute
-    folder: RunFolder
+from archsearch.training.values import EpochReport, Job, Pack, Result
 
 
 class Conductor:
@@ -323,18 +301,7 @@ class Conductor:
 
     def job(self, number: int, seed: int) -> Job:
         """Everything that is needed to train a replicate."""
-        trial = self.trials[number]
-        return Job(
-            trial=number,
-            seed=seed,
-            architecture=resolve_architecture(trial.architecture),
-            training=TrainingSettings.model_validate_json(json.dumps(dict(trial.training))),
-            data=DataSettings.model_validate_json(json.dumps(dict(trial.data))),
-            compute=self._workplace.compute,
-            measures=tuple(name for name in self._study.objectives if name not in _MEASURED_ALWAYS),
-            weights_path=str(self._workplace.folder.weights(number, seed)),
-            plugins=self._study.plugins,
-        )
+        return build_job(self._study, self._workplace, self.trials[number], seed)
 
     def _hear(self, reports: Sequence[EpochReport]) -> None:
         rows = [asdict(report) for report in reports]

@@ -48,6 +48,8 @@ class TrainingSettings(Settings):
         precision: ``auto`` (decided once for the whole study), ``32`` or ``bf16``.
         gradient_checkpointing: Whether blocks keep their input alone for the backward pass, in which they are
             computed again: less memory, about a third more time, the same results.
+        deterministic: Whether only operations are used that give the same bits each time, also on CUDA, where
+            the fastest often do not; an operation that has no such form fails the training with its name.
         augmentation: ``none``, or steps joined by underscores: ``crop``, ``flip``, ``cutout``, ``erase``.
         crop_padding: Pixels padded before the random crop; 0 means an eighth of the image's side.
         cutout_size: Side of the cutout square in pixels; 0 means half of the image's side.
@@ -68,6 +70,7 @@ class TrainingSettings(Settings):
     gradient_clip: NotNegative = 0
     precision: Literal["auto", "32", "bf16"] = "auto"
     gradient_checkpointing: bool = False
+    deterministic: bool = False
     augmentation: str = "none"
     crop_padding: Annotated[int, Field(ge=0)] = 0
     cutout_size: Annotated[int, Field(ge=0)] = 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from archsearch.journal import Record, Replay, TrialHistory
 from archsearch.tracking.colours import run_colour
-from archsearch.tracking.describing import describe_study
+from archsearch.tracking.describing import describe_study, provenance_tags
 from archsearch.tracking.rows import (
     Row,
     RunKey,
@@ -115,7 +115,8 @@ class Rows:
     def _begin_study(self, record: Record) -> None:
         self.header = record.fields
         row = Row(STUDY, None, self.header["name"], to_ms(record.time), record.number)
-        self._create(row, {"archsearch.version": self.header.get("archsearch")})
+        tags = {"archsearch.version": self.header.get("archsearch")}
+        self._create(row, {**tags, "archsearch.data_fingerprint": self.header.get("data_fingerprint")})
 
     def _begin_session(self, record: Record) -> None:
         row = self._touch(STUDY, record)
@@ -147,12 +148,16 @@ class Rows:
 
     def _start_replicate(self, record: Record) -> None:
         trial, seed = self._replay.trials[record.fields["trial"]], record.fields["seed"]
-        self._touch(RunKey("trial", trial.number), record).reopen()
+        row = self._touch(RunKey("trial", trial.number), record)
+        row.reopen()
+        row.set_tags(provenance_tags(trial.replicates.values(), self._replay.sessions))
         if len(trial.seeds) > 1:
             key = RunKey("replicate", trial.number, seed)
             if key not in self._rows:
                 self._create_replicate(trial, seed, record)
-            self._touch(key, record).reopen()
+            row = self._touch(key, record)
+            row.reopen()
+            row.set_tags(provenance_tags([trial.replicates[seed]], self._replay.sessions))
 
     def _add_epoch(self, record: Record) -> None:
         trial, seed = self._replay.trials[record.fields["trial"]], record.fields["seed"]
@@ -186,6 +191,7 @@ class Rows:
                 "archsearch.outcome": f"failed: {reason}" if outcome == "failed" and reason else outcome,
                 "archsearch.reason": trial.reason,
                 "archsearch.repeated_of": trial.repeated_of,
+                **provenance_tags(trial.replicates.values(), self._replay.sessions),
             }
         )
         row.end(_TRIAL_ENDS.get(outcome, "FAILED"), record.time)
@@ -221,7 +227,8 @@ class Rows:
         started = trial.replicates[seed].started or record.time
         key, parent = RunKey("replicate", trial.number, seed), RunKey("trial", trial.number)
         row = Row(key, parent, f"{trial.name} #{trial.number} · seed {seed}", to_ms(started), record.number)
-        self._create(row, {**_trial_tags(trial), "archsearch.seed": seed})
+        ran = provenance_tags([trial.replicates[seed]], self._replay.sessions)
+        self._create(row, {**_trial_tags(trial), "archsearch.seed": seed, **ran})
         self._describe_network(row, trial)
         return row
 
@@ -264,5 +271,6 @@ def _trial_tags(trial: TrialHistory) -> dict[str, Any]:
         "archsearch.cell": cell_label(trial.cell),
         "archsearch.phase": trial.phase,
         "archsearch.architecture_id": trial.architecture_id,
+        "archsearch.data_fingerprint": trial.data_fingerprint,
         "archsearch.seed": trial.seeds[0] if len(trial.seeds) == 1 else None,
     }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from archsearch.journal import TrialHistory
+from archsearch.journal import ReplicateHistory, SessionHistory, TrialHistory
 from archsearch.search.ranking import rank, reported_trials
 from archsearch.study.public_text import escape_markdown
 
@@ -68,3 +68,24 @@ def _best(trial: TrialHistory, objectives: Mapping[str, str]) -> str:
     )
     seeds = f", means over {len(trial.seeds)} seeds" if len(trial.seeds) > 1 else ""
     return f"**Best: {trial.name}** (trial {trial.number}{seeds}): {shown}."
+
+
+def provenance_tags(
+    replicates: Iterable[ReplicateHistory], sessions: Sequence[SessionHistory]
+) -> dict[str, str]:
+    """Return as tags what trainings ran under; what differed among them is listed behind each other."""
+    numbers = sorted({item.session for item in replicates if item.session is not None})
+    tags: dict[str, dict[str, None]] = {}
+    for number in numbers:
+        ran = sessions[number].provenance
+        versions = {name: value for name, value in ran.items() if name not in ("commit", "device")}
+        found = {
+            "host": str(sessions[number].fields.get("host") or ""),
+            "device": ran.get("device", ""),
+            "commit": ran.get("commit", ""),
+            "versions": ", ".join(f"{name} {value}" for name, value in versions.items()),
+        }
+        for name, value in found.items():
+            if value:
+                tags.setdefault(f"archsearch.{name}", {})[value] = None
+    return {name: "; ".join(values) for name, values in tags.items()}

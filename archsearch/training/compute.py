@@ -14,6 +14,7 @@ from archsearch.errors import ArchsearchError, PackingError
 from archsearch.models import build_network
 from archsearch.study.settings import TrainingSettings
 from archsearch.training.failure import describe_failure
+from archsearch.training.hardware import computes_bf16
 from archsearch.training.measuring import (
     build_step,
     describe_arithmetic,
@@ -147,17 +148,6 @@ def _time_packed(
 def add_reason(compute: Compute, reason: str) -> Compute:
     """Add why something further was chosen."""
     return replace(compute, reason=f"{compute.reason}; {reason}")
-
-
-def computes_bf16(device: str) -> bool:
-    """Whether the device computes bfloat16 in its own instructions, not by emulation."""
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device == "mps":
-        # chips before the M2 emulate it, and are then found to be slower by measuring
-        return bool(torch.backends.mps.is_macos_or_newer(14, 0))
-    known = torch.cpu.get_capabilities()
-    return bool(known.get("avx512_bf16") or known.get("amx_bf16") or known.get("bf16"))
 
 
 def _measure_candidates(

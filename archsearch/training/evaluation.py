@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,9 @@ from archsearch.training.measures import measure_latency
 from archsearch.training.module import Classifier
 from archsearch.training.values import Job
 from archsearch.training.weights import read_weights
+
+# With either of two work spaces cuBLAS gives the same bits each time; this is the larger and faster one.
+_CUBLAS_VARIABLE, _CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,19 @@ def settle_arithmetic(device: str) -> None:
         torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]
         torch.backends.cuda.matmul.fp32_precision = "ieee"
         torch.backends.cudnn.benchmark = False
+
+
+def settle_determinism(deterministic: bool) -> None:
+    """Allow the whole process only operations that give the same bits each time, or all of them again.
+
+    cuBLAS reads its variable when it is first used: a process that has computed on CUDA without it cannot
+    become deterministic, and torch says so when it is to multiply.
+    """
+    if deterministic:
+        os.environ.setdefault(_CUBLAS_VARIABLE, _CUBLAS_WORKSPACE)
+    if torch.are_deterministic_algorithms_enabled() != deterministic:
+        torch.use_deterministic_algorithms(deterministic)
+        torch.backends.cudnn.deterministic = deterministic
 
 
 def build_precision(device: str, precision: str) -> Precision:
@@ -165,6 +182,7 @@ def evaluate_test(job: Job, weights_path: str, *, latency_ms: float | None = Non
         latency_ms: Where it was measured already, with other weights.
     """
     torch.set_num_threads(job.compute.threads)
+    settle_determinism(job.training.deterministic)
     dataset = load_dataset(job.data)
     network = load_network(
         job.architecture, dataset.input_shape, dataset.num_classes, weights_path=weights_path

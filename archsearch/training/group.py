@@ -22,6 +22,7 @@ from archsearch.training.evaluation import (
     count_accuracy,
     evaluate_split,
     mean_losses,
+    settle_determinism,
 )
 from archsearch.training.measures import (
     build_metrics,
@@ -81,6 +82,7 @@ class Group:
     def __init__(self, jobs: Sequence[Job], fabric: Fabric | None = None) -> None:
         first = jobs[0]
         torch.set_num_threads(first.compute.threads)
+        settle_determinism(first.training.deterministic)
         # Only then: looking through all installed packages takes milliseconds.
         if first.plugins:
             load_plugins(first.plugins)

@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from archsearch.training.failure import describe_failure
 from archsearch.training.group import Group
 from archsearch.training.memory import return_memory
-from archsearch.training.values import EpochReport, Job, Outcome, Pack, Result, as_pack
+from archsearch.training.values import TRAINED_ALONE, EpochReport, Job, Outcome, Pack, Result, as_pack
 
 Events = Generator[EpochReport | Result, bool | None, None]
 
@@ -110,7 +110,7 @@ def _train(jobs: Sequence[Job], fabric: Fabric | None = None, note: str = "") ->
     # out of the handler, and without the group, whose memory the others may need
     group = None
     for job in alone:
-        yield from _train([job], fabric, f"trained alone: {why_alone}")
+        yield from _train([job], fabric, f"{TRAINED_ALONE}: {why_alone}")
 
 
 def _is_finite(metrics: dict[str, float]) -> bool:

@@ -19,7 +19,7 @@ from archsearch.errors import ArchsearchError
 from archsearch.models import build_network, count_cost
 from archsearch.study.settings import TrainingSettings
 from archsearch.training.captured import build_training_step
-from archsearch.training.evaluation import build_fabric
+from archsearch.training.evaluation import build_fabric, settle_determinism
 from archsearch.training.module import Classifier
 from archsearch.training.packing import PackedClassifier, put_side_by_side
 from archsearch.training.step import TrainingStep
@@ -98,6 +98,7 @@ def build_step(
 
     The step raises an ArchsearchError where it cannot be captured as it should.
     """
+    settle_determinism(training.deterministic)
     train = build_trainer(compute, networks, training)
     device = build_fabric(compute.device, compute.precision).device
     images, labels = batch

@@ -18,6 +18,10 @@ Replicate = tuple[int, int]
 """Number of the trial, and seed."""
 
 
+TRAINED_ALONE = "trained alone"
+"""How the note of a replicate begins that was given to a worker in a pack, and trained by itself."""
+
+
 @dataclass(frozen=True)
 class Compute:
     """The arithmetic shared by all trials of a study, decided once, so that depths compare fairly.

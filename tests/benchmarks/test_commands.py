@@ -6,13 +6,24 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import growth, overhead, packing, precision, record_table, scale, signals, throughput
+from archsearch.training import Job
+from benchmarks import (
+    deterministic,
+    growth,
+    overhead,
+    packing,
+    precision,
+    record_table,
+    scale,
+    signals,
+    throughput,
+)
 from benchmarks.postgresql import PostgreSQL, find_programs
 from benchmarks.recorded_table import load_table
 
@@ -189,3 +200,20 @@ def test_signals_compares_what_is_watched_with_what_is_not(run: Run, monkeypatch
     (row,) = run(signals.main, "--rounds 1 --epochs 2 --cases one")
     assert watched == [0, 1] * 2
     assert row["added_frac"]["n"] == 1
+
+
+@pytest.mark.slow
+def test_deterministic_compares_the_two_in_turns(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = []
+    measure_s = deterministic.measure_s
+
+    def measure(jobs: Sequence[Job]) -> float:
+        trained.extend(job.training.deterministic for job in jobs)
+        return measure_s(jobs)
+
+    monkeypatch.setattr(deterministic, "measure_s", measure)
+    case = "ResNet-8, width 8"
+    monkeypatch.setattr(deterministic, "_CASES", {"one": deterministic._CASES[case]})
+    (row,) = run(deterministic.main, "--rounds 2 --epochs 1 --cases one")
+    assert trained == [True, False] * 3
+    assert row["added_frac"]["n"] == 2

@@ -140,3 +140,38 @@ def test_a_history_is_frozen_while_records_go_on(tape):
 
     assert list(before.trials) == [0]
     assert list(going.history().trials) == [0, 1]
+
+
+def test_each_replicate_belongs_to_the_session_that_trained_it_last(tape):
+    tape.trial(0, seeds=(0, 1, 2)).trial(1, seeds=(0,))
+    for seed in (0, 1):
+        tape.add("started", trial=0, seed=seed, attempt=1, packed=[0, 1])
+    tape.add("replicate", trial=0, seed=0, outcome="complete", epochs=2, metrics={})
+    tape.add("session", pid=2, host="other")
+    tape.add("started", trial=0, seed=1, attempt=2).add("started", trial=0, seed=2, attempt=1)
+    tape.add("replicate", trial=1, seed=0, outcome="complete", epochs=2, metrics={}, repeated_of=0)
+
+    history = replay(tape.records)
+
+    first = history.trials[0].replicates
+    assert {seed: (item.session, item.packed) for seed, item in first.items()} == {
+        0: (0, (0, 1)),
+        1: (1, ()),
+        2: (1, ()),
+    }
+    assert history.trials[1].replicates[0].session == 0
+
+
+def test_what_results_depend_on_is_what_the_session_says(tape):
+    said = {"archsearch": "0.1.0", "commit": "0123456789abcdef", "modified": True, "device_name": "A"}
+    tape.add("session", pid=2, host="other", versions={"torch": "2.13.0"}, **said)
+
+    before, now = (session.provenance for session in replay(tape.records).sessions)
+
+    assert before == {}
+    assert now == {
+        "archsearch": "0.1.0",
+        "commit": "0123456789ab with changes",
+        "torch": "2.13.0",
+        "device": "A",
+    }

@@ -11,7 +11,8 @@ from typing import Self
 import pytest
 
 from archsearch.journal import Journal, Record, RunFolder, StudyHistory
-from archsearch.search.conductor import Conductor, Workplace
+from archsearch.search.conductor import Conductor
+from archsearch.search.jobs import Workplace
 from archsearch.study import StudyConfig, parse_study
 from archsearch.training import Compute, EpochReport, Job, Pack, Result
 from archsearch.training.values import as_pack

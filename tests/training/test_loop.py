@@ -18,6 +18,7 @@ from archsearch.errors import DataError, RunFolderError
 from archsearch.models import build_network
 from archsearch.training import Compute, group, loop
 from archsearch.training.evaluation import evaluate_test, load_network
+from archsearch.training.module import Classifier
 from tests.training.conftest import figures, run_job, small_job
 
 
@@ -64,6 +65,29 @@ def test_gradient_checkpointing_trains_to_the_same_bits():
     again = replace(job, training=job.training.model_copy(update={"gradient_checkpointing": True}))
 
     assert figures(*run_job(again)) == figures(*run_job(job))
+
+
+def test_deterministic_trains_to_the_same_bits_on_a_cpu():
+    job = small_job(architecture={"depth": 8, "width": 4, "drop_path": 0.5})
+    strict = replace(job, training=job.training.model_copy(update={"deterministic": True}))
+
+    assert figures(*run_job(strict)) == figures(*run_job(job))
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_deterministic_refuses_an_operation_that_is_not_and_the_next_training_may_use_it(monkeypatch):
+    step = Classifier.training_step
+
+    def undetermined(module, batch, number):
+        torch.zeros(3).put_(torch.tensor([0, 0]), torch.tensor([1.0, 2.0]))
+        return step(module, batch, number)
+
+    monkeypatch.setattr(Classifier, "training_step", undetermined)
+    _, refused = run_job(small_job(training={"deterministic": True}))
+    _, usual = run_job(small_job())
+
+    assert (refused.outcome, usual.outcome) == ("failed", "complete")
+    assert "put_ does not have a deterministic implementation" in refused.reason
 
 
 def test_one_step_in_sixteen_is_watched_and_the_first_as_initialised():

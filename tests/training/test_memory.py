@@ -6,7 +6,7 @@ import psutil
 import pytest
 import torch
 
-from archsearch.training import compute
+from archsearch.training import hardware
 from archsearch.training.memory import MemoryMeter, measure_free_mib
 
 _MIB = 2**20
@@ -48,4 +48,4 @@ def test_free_is_what_metal_recommends_and_the_machine_has(mps, monkeypatch, ava
 def test_bfloat16_is_tried_on_systems_that_know_it(monkeypatch, new):
     monkeypatch.setattr(torch.backends.mps, "is_macos_or_newer", lambda major, minor: new)
 
-    assert compute.computes_bf16("mps") is new
+    assert hardware.computes_bf16("mps") is new
