@@ -39,7 +39,8 @@ from archsearch.journal import Journal, Record, RunFolder
 from archsearch.search import cell_search, samplers
 from archsearch.search.candidates import examine
 from archsearch.search.cell_search import CellSearch
-from archsearch.search.conductor import Conductor, Workplace
+from archsearch.search.conductor import Conductor
+from archsearch.search.jobs import Workplace
 from archsearch.study import parse_study
 from archsearch.training import Compute
 from benchmarks.lag import bring_up, count_ended, run_beside

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.journal import Journal, Record, RunFolder
-from archsearch.search.conductor import Conductor, Workplace
+from archsearch.search.conductor import Conductor
+from archsearch.search.jobs import Workplace
 from archsearch.study import StudyConfig, parse_study
 from archsearch.study.dimensions import Dimension
 from archsearch.training import Compute

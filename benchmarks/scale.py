@@ -35,7 +35,8 @@ import optuna
 
 from archsearch.journal import Journal, RunFolder
 from archsearch.search.cell_search import CellSearch
-from archsearch.search.conductor import Conductor, Workplace
+from archsearch.search.conductor import Conductor
+from archsearch.search.jobs import Workplace
 from archsearch.search.optuna_mirror import OptunaMirror
 from archsearch.study import parse_study
 from archsearch.training import Compute

@@ -18,7 +18,10 @@ class ReplicateHistory:
 
     Attributes:
         attempts: How often it was started; above 1 after a crash.
-        epochs: Metrics of each epoch of the latest attempt, from epoch 0.
+        packed: Seeds that the latest attempt was trained with as one network, its own included; empty where
+            it was trained alone.
+        epochs: Metrics of each epoch, from epoch 0: those of the latest attempt, and before them those of the
+            attempt that it went on from. Until it has reported, all that earlier attempts reported.
         epoch_times: When each of them was reported, Unix seconds.
         profiles: By epoch, of those that were watched, signals along the depth at its first step; that
             of epoch 0 is of the network as it was initialised.
@@ -33,6 +36,7 @@ class ReplicateHistory:
 
     seed: int
     attempts: int = 0
+    packed: tuple[int, ...] = ()
     epochs: tuple[Metrics, ...] = ()
     epoch_times: tuple[float, ...] = ()
     profiles: Mapping[int, Mapping[str, Sequence[float]]] = field(default_factory=dict)

@@ -13,7 +13,8 @@ from archsearch.application.progress import Follower, Snapshot
 from archsearch.application.progress.workload import Workload
 from archsearch.journal import Journal, Record, RunFolder
 from archsearch.models import count_cost
-from archsearch.search.conductor import Conductor, Workplace
+from archsearch.search.conductor import Conductor
+from archsearch.search.jobs import Workplace
 from archsearch.study import parse_study
 from archsearch.training import Compute, EpochReport, Job, Pack, Result
 from archsearch.training.values import as_pack
