@@ -12,7 +12,11 @@
     ├── JournalError              a journal is damaged elsewhere than in its last line
     ├── ExecutionError            workers cannot be started
     ├── PackingError              networks cannot be trained as one
+    ├── CheckpointError           a training's state is damaged, or of another training
     └── TrackingError             MLflow cannot be reached or refuses
+
+    KeyboardInterrupt             exit code 130: Ctrl-C
+    └── Terminated                exit code 143: SIGTERM
 """
 
 from __future__ import annotations
@@ -137,9 +141,17 @@ class PackingError(ArchsearchError):
     """Networks cannot be trained as one; each can alone."""
 
 
+class CheckpointError(ArchsearchError):
+    """State of a training that cannot be gone on from, which then begins anew."""
+
+
 class ExecutionError(ArchsearchError):
     """Workers that cannot be started."""
 
 
 class TrackingError(ArchsearchError):
     """An MLflow store that cannot be reached, or that refuses."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM asks for an end: everything is left as after Ctrl-C."""

@@ -18,7 +18,17 @@ def count_trainings(study: StudyConfig) -> int:
     seeds = len(study.seeds) + len(study.more_seeds)
     if not study.search:
         return cells * seeds + baselines
-    trials = count_trials(study)
-    # Of several objectives a whole front is confirmed, at worst every trial.
-    confirmed = (cells if len(study.objectives) == 1 else trials) * seeds
-    return trials + confirmed + baselines
+    return count_trials(study) + _count_best(study) * seeds + baselines
+
+
+def count_kept(study: StudyConfig) -> int:
+    """Count the replicates whose weights stay on disk while a study runs, at most; under `execution.keep`."""
+    trainings = count_trainings(study)
+    if study.execution.keep == "all" or not study.search:
+        return trainings
+    return trainings - count_trials(study) + _count_best(study)
+
+
+def _count_best(study: StudyConfig) -> int:
+    # Of several objectives a whole front is the best, at worst every trial.
+    return len(study.cells()) if len(study.objectives) == 1 else count_trials(study)

@@ -20,6 +20,7 @@ class Estimate:
     Attributes:
         workers: Trainings at a time.
         threads: Of each of them.
+        together: Replicates that each of them trains as one network.
         macs_per_s: Of forward passes, while one network trains.
         room: Memory that is free here, and that each training needs.
         memory_warning: What it may not suffice for; empty where all fits.
@@ -28,6 +29,7 @@ class Estimate:
 
     workers: int
     threads: int
+    together: int
     macs_per_s: float
     room: Room
     memory_warning: str
@@ -43,7 +45,7 @@ def estimate_trainings(study: StudyConfig, specs: Sequence[TrialSpec]) -> Estima
     devices = choose_devices(study.execution)
     if not specs:
         workers = count_workers(study.execution, devices)
-        return Estimate(workers, 1, 1.0, Room(0.0, {}), "", "Nothing can be trained.")
+        return Estimate(workers, 1, 1, 1.0, Room(0.0, {}), "", "Nothing can be trained.")
     # Lightning takes seconds to import.
     from archsearch.training.measuring import measure_step
 
@@ -62,6 +64,7 @@ def estimate_trainings(study: StudyConfig, specs: Sequence[TrialSpec]) -> Estima
     return Estimate(
         workers=count_workers(study.execution, devices, compute.threads),
         threads=compute.threads,
+        together=compute.pack,
         # on CPUs the threads that were measured are those of all ranks
         macs_per_s=_macs(median) * images / seconds * (ranks if devices.kind == "cuda" else 1),
         room=room,

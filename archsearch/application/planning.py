@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from archsearch.application.counting import count_trainings, count_trials
+from archsearch.application.counting import count_kept, count_trainings, count_trials
 from archsearch.application.estimating import Estimate, estimate_trainings
 from archsearch.application.preparing import prepare_data
 from archsearch.application.sampling import sample_values
@@ -64,7 +64,9 @@ class Plan:
         threads: Of each of them, on a CPU.
         memory_warning: What the memory of this machine may not suffice for; empty where all fits.
         hours: Estimate for all, were none pruned or repeated.
-        disk_mib: Estimate of the weights that are kept.
+        keep: Which weights stay on disk, `execution.keep`.
+        disk_mib: Estimate of the weights that are kept while it runs.
+        checkpoints_mib: The most that checkpoints of the trainings under way take at a time.
         measured: What the estimate of time rests on.
     """
 
@@ -82,7 +84,9 @@ class Plan:
     threads: int
     memory_warning: str
     hours: float
+    keep: str
     disk_mib: float
+    checkpoints_mib: float
     measured: str
 
     @property
@@ -119,8 +123,12 @@ class Plan:
         lines.append(
             f"About {say_duration(self.hours)} with {_counted(self.workers, 'training')} at a time"
             f"{f', each on {self.threads} threads' if self.threads > 1 else ''}"
-            f"{', were nothing pruned or repeated' if self.is_search else ''}; weights on disk about "
-            f"{self.disk_mib:.1f} MiB. {self.measured}"
+            f"{', were nothing pruned or repeated' if self.is_search else ''}. {self.measured}"
+        )
+        lines.append(
+            f"On disk: weights of about {self.disk_mib:.1f} MiB (keep: {self.keep}"
+            f"{', removed at the end' if self.keep == 'none' else ''}), and meanwhile checkpoints of at most "
+            f"{self.checkpoints_mib:.1f} MiB."
         )
         return lines
 
@@ -177,7 +185,11 @@ def plan_study(study: StudyConfig) -> Plan:
         threads=here.threads,
         memory_warning=here.memory_warning,
         hours=mean_hours * replicates / here.workers,
-        disk_mib=mean_parameters * _BYTES_PER_WEIGHT * replicates / 2**20,
+        keep=study.execution.keep,
+        disk_mib=mean_parameters * _BYTES_PER_WEIGHT * count_kept(study) / 2**20,
+        checkpoints_mib=max(map(_checkpoint_mib, feasible.values()), default=0.0)
+        * here.workers
+        * here.together,
         measured=here.measured,
     )
 
@@ -199,6 +211,18 @@ def _obstacles(study: StudyConfig, candidate: Candidate) -> list[str]:
 def _key(candidate: Candidate) -> Any:
     assert candidate.spec is not None
     return candidate.spec.architecture.id
+
+
+def _checkpoint_mib(candidate: Candidate) -> float:
+    """The most that a replicate's state takes: weights, the optimizer's memory, and all of it once more.
+
+    For the next one is written while the last one is still there.
+    """
+    assert candidate.spec is not None
+    assert candidate.cost is not None
+    training = candidate.spec.training
+    copies = 1 + (2 if training.optimizer != "sgd" else int(training.momentum > 0))
+    return 2 * copies * candidate.cost.parameters * _BYTES_PER_WEIGHT / 2**20
 
 
 def _network(candidate: Candidate, here: Estimate) -> PlannedNetwork:

@@ -15,7 +15,7 @@ from archsearch.analysis import DepthCurve, DepthPoint, depth_curves
 from archsearch.analysis.lesion import LesionedNetwork, study_lesions
 from archsearch.analysis.lesion_plots import plot_lesions
 from archsearch.analysis.path_lengths import PathLength, measure_path_lengths
-from archsearch.application.trained import TrainedNetwork, find_trained
+from archsearch.application.trained import TrainedNetwork, find_trained, has_weights
 from archsearch.data.dataset import Split
 from archsearch.data.module import Normalisation
 from archsearch.errors import ArchitectureError, RunFolderError
@@ -85,7 +85,8 @@ def lesion_study(
 
     Args:
         study: Name of a study that was run, or its folder.
-        trials: Numbers of the trials; none takes the deepest network of each depth curve.
+        trials: Numbers of the trials; none takes of each depth curve the deepest network whose weights were
+            kept.
         draws: Sets of blocks drawn for each number of removed blocks, and paths of each length.
         pairs: Pairs of blocks removed, at most.
         images: Validation images that each lesioned network is evaluated on; 0 takes all.
@@ -96,7 +97,7 @@ def lesion_study(
     """
     folder = RunFolder.find(study, runs_folder)
     history = folder.history()
-    numbers = list(trials) or _deepest(history)
+    numbers = list(trials) or _deepest(folder, history)
     networks = tuple(
         _lesion(find_trained(folder, history, number), draws, pairs, images) for number in numbers
     )
@@ -168,9 +169,12 @@ def _extend(folder: RunFolder, history: StudyHistory, shallow: int, deep: int) -
     return ""
 
 
-def _deepest(history: StudyHistory) -> list[int]:
+def _deepest(folder: RunFolder, history: StudyHistory) -> list[int]:
     curves = [_finished(curve, history) for curve in depth_curves(history.trials.values())]
-    deepest = [points[-1].trial for points in curves if points]
+    finished = [[point.trial for point in points] for points in curves if points]
+    kept = [[n for n in numbers if has_weights(folder, history.trials[n])] for numbers in finished]
+    # Where none were kept, the first that is looked for says so.
+    deepest = [numbers[-1] for numbers in kept if numbers] or [numbers[-1] for numbers in finished]
     if not deepest:
         raise RunFolderError("must have a finished trial", path="STUDY", got=history.header["name"])
     return deepest

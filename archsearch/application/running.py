@@ -22,8 +22,9 @@ from archsearch.application.provenance import describe_provenance, explain_chang
 from archsearch.application.replicating import find_undecided
 from archsearch.application.room import find_room, list_largest
 from archsearch.application.sampling import sample_specs
+from archsearch.application.stopping import Stopping
 from archsearch.data import Dataset
-from archsearch.errors import RunFolderError, StudyError
+from archsearch.errors import RunFolderError, StudyError, Terminated
 from archsearch.execution import Devices, build_executor, choose_devices
 from archsearch.journal import Journal, Record, RunFolder, RunFolderLock, StudyHistory, TrialHistory
 from archsearch.search.conductor import Conductor
@@ -96,6 +97,7 @@ def run_study(
     say: Callable[[str], None] = lambda _: None,
     conclude: Callable[[RunFolder, StudyHistory], object] = lambda *_: None,
     mirror: MirrorProcess | None = None,
+    stopping: Stopping | None = None,
 ) -> Outcome:
     """Run a study to its end, or go on where it stopped.
 
@@ -107,12 +109,15 @@ def run_study(
         say: Called with sentences for the person who waits.
         conclude: Called once when nothing is left to train, and before MLflow is left: to write a report.
         mirror: That of `build_mirror`, where it was started ahead.
+        stopping: Says when to start nothing more; without it Ctrl-C stops at once.
 
     Raises:
         StudyError: The study is not the one that was begun under its name, or not for this machine.
         DataError: Its data are missing or wrong.
         RunFolderError: The run folder is read-only, in use, or another study's.
+        KeyboardInterrupt: It was stopped; the journal says so, and nothing is left running.
     """
+    stopping = stopping or Stopping()
     dataset = prepare_data(study)
     folder = RunFolder.of(study.name, runs_folder)
     with ExitStack() as stack:
@@ -135,7 +140,14 @@ def run_study(
         )
         workplace = Workplace(executor, compute, folder)
         recall(tuple(journal.records))
-        conductor = Conductor(study, journal, workplace, listen=listen, undecided=find_undecided)
+        conductor = Conductor(
+            study,
+            journal,
+            workplace,
+            listen=listen,
+            undecided=find_undecided,
+            winding_down=lambda: stopping.winding_down,
+        )
         if mirror:
             # Where it was not started ahead, not before, for it imports MLflow, and would be in the way of
             # what is measured above.
@@ -143,7 +155,8 @@ def run_study(
         work_left = conductor.take_up()
         reason = conductor.history.finished or ""
         if work_left or not reason:
-            reason = _train(study, conductor, workplace, stack, say, work_left=work_left)
+            reason = _train(study, conductor, workplace, stack, say, work_left=work_left, stopping=stopping)
+        conductor.close()
         conclude(folder, conductor.history)
         mirrored = mirror.close() if mirror else None
         uri = hide_passwords(mirror.uri) if mirror else ""
@@ -158,6 +171,7 @@ def _train(
     say: Callable[[str], None],
     *,
     work_left: bool,
+    stopping: Stopping,
 ) -> str:
     try:
         if work_left:
@@ -167,10 +181,14 @@ def _train(
         if changed := explain_changes(conductor.history, session):
             say(changed)
         conductor.record("session", **session)
-        reason = conductor.run()
+        with stopping.finishing():
+            reason = conductor.run()
+        if stopping.winding_down:
+            raise KeyboardInterrupt
         _test(conductor, study.objectives)
-    except KeyboardInterrupt:
-        conductor.record("interrupted", reason="stopped from the keyboard")
+    except KeyboardInterrupt as stop:
+        by = "terminated by SIGTERM" if isinstance(stop, Terminated) else "stopped from the keyboard"
+        conductor.record("interrupted", reason=by)
         raise
     conductor.record("finished", reason=reason)
     return reason

@@ -64,11 +64,26 @@ def find_best_replicate(folder: RunFolder, trial: TrialHistory) -> tuple[Replica
             fix=f"Its outcome is {trial.outcome}{f' ({trial.reason})' if trial.reason else ''}.",
         )
     best = min(complete, key=lambda replicate: (replicate.metrics["val_error"], replicate.seed))
-    source = trial.number if best.repeated_of is None else best.repeated_of
-    path = folder.weights(source, best.seed)
+    path = weights_of(folder, trial, best)
     if not path.is_file():
-        raise RunFolderError("must hold the trained weights", path=str(path), fix="Run the study again.")
+        raise RunFolderError(
+            f"must hold the weights of trial {trial.number}, which were not kept",
+            path=str(path),
+            fix="A study keeps those that its answer rests on; execution: {keep: all} keeps every trial's.",
+        )
     return best, path
+
+
+def weights_of(folder: RunFolder, trial: TrialHistory, replicate: ReplicateHistory) -> Path:
+    """Return where the weights of a replicate stand, if they were kept: of a repeated one, the other's."""
+    source = trial.number if replicate.repeated_of is None else replicate.repeated_of
+    return folder.weights(source, replicate.seed)
+
+
+def has_weights(folder: RunFolder, trial: TrialHistory) -> bool:
+    """Whether the weights of all trained replicates of a trial are on disk."""
+    complete = [r for r in trial.replicates.values() if r.outcome == "complete"]
+    return bool(complete) and all(weights_of(folder, trial, replicate).is_file() for replicate in complete)
 
 
 def load_data(folder: RunFolder, trial: TrialHistory) -> tuple[Dataset, tuple[str, ...]]:

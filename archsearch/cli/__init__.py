@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from archsearch.errors import ArchsearchError
+from archsearch.errors import ArchsearchError, Terminated
 
 _COMMANDS = {
     "run": "Train what a study asks for; goes on where it stopped.",
@@ -80,9 +80,10 @@ def main() -> None:
     except ArchsearchError as error:
         click.echo(f"archsearch: {error}", err=True)
         sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as stop:
         click.echo("archsearch: stopped. The same command goes on from here.", err=True)
-        sys.exit(130)
+        # click makes an Abort of either
+        sys.exit(143 if Terminated in (type(stop), type(stop.__cause__)) else 130)
     except BrokenPipeError:
         # The reader of our output has gone, as `| head` does.
         sys.stderr.close()

@@ -21,13 +21,18 @@ def command(study: Path, runs_folder: Path, as_json: bool) -> None:
     """Train what a study asks for, write the journal, MLflow and a report, and show the best.
 
     A study that was interrupted goes on where it stopped; one that is finished trains nothing.
+
+    Ctrl-C finishes what is being trained and starts nothing else; pressed again it stops at once, as SIGTERM
+    does. The exit code is 130 after Ctrl-C, and 143 after SIGTERM.
     """
     # Before the imports that take seconds: what is wrong with a study is said at once.
     config = load_study(study)
     from archsearch.application.mirroring import build_mirror
+    from archsearch.application.stopping import Stopping
     from archsearch.cli.progress import Progress
 
     with Progress(config, sys.stderr if as_json else sys.stdout) as progress, ExitStack() as stack:
+        stopping = stack.enter_context(Stopping(progress.say))
         mirror = build_mirror(config, runs_folder, progress.say)
         if mirror:
             # It imports MLflow while the lines below import torch and Lightning.
@@ -45,6 +50,7 @@ def command(study: Path, runs_folder: Path, as_json: bool) -> None:
             say=progress.say,
             conclude=lambda folder, history: reports.append(write_report(folder, history)),
             mirror=mirror,
+            stopping=stopping,
         )
     if as_json:
         click.echo(json.dumps(outcome.to_mapping()))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from archsearch.execution.inline import InlineExecutor
+from archsearch.execution.limits import Limits
 from archsearch.execution.local import LocalExecutor
 from archsearch.execution.machine import Devices, choose_devices, count_workers, group_devices
 from archsearch.execution.protocol import Executor, Train
@@ -25,7 +26,7 @@ def build_executor(
     """Return the executor of a study, not yet entered.
 
     Args:
-        settings: Executor, number of workers, kind of device.
+        settings: Executor, number of workers, kind of device, limits.
         devices: What `find_devices` found; looked up where not given.
         threads: Of one training, on a CPU: more of them leave cores for fewer workers.
         per_device: Workers that share a GPU, where the settings leave that open.
@@ -36,21 +37,22 @@ def build_executor(
     """
     devices = devices or choose_devices(settings)
     own = _Training(train) if train else _find_training(settings.devices_per_trial)
+    limits = Limits.of(settings)
     if settings.executor == "inline":
-        return InlineExecutor(own.train, own.close)
+        return InlineExecutor(own.train, own.close, limits=limits)
     if settings.executor == "ray":
         # Ray is an extra, and its executor loads the data, for which it needs torch.
         import_ray()
         from archsearch.execution.ray_executor import RayExecutor
 
         workers = None if settings.workers == "auto" else settings.workers
-        return RayExecutor(
-            own.train, find_share(settings, devices), workers=workers, address=settings.address
-        )
+        share = find_share(settings, devices)
+        return RayExecutor(own.train, share, workers=workers, address=settings.address, limits=limits)
     return LocalExecutor(
         own.train,
         count_workers(settings, devices, threads, per_device=per_device),
         visible_devices=group_devices(devices, settings.devices_per_trial),
+        limits=limits,
         preload=own.preload,
     )
 

@@ -101,6 +101,10 @@ class Child:
         """Let the process end by itself, which it does at once."""
         self._pipe.close()
 
+    def kill(self) -> None:
+        """End the process, whatever it is doing; `close` waits for that."""
+        self._process.kill()
+
     def close(self) -> None:
         """Wait for the end of the process, and bring it about where need be; a second call does nothing."""
         if self._closed:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Generator
 
 from archsearch.execution.protocol import Train
-from archsearch.training.values import EpochReport, Job, Pack, Replicate, Result, as_pack
+from archsearch.training.values import EpochReport, Job, Outcome, Pack, Replicate, Result, as_pack
 
 
 class Course:
@@ -24,6 +24,7 @@ class Course:
         self._epochs: dict[Replicate, int] = dict.fromkeys(self._pack.replicates, 0)
         self._reported = False
         self._failure = ""
+        self._failing: Outcome = "failed"
         self.turn = self._pack.replicates[0]
 
     @property
@@ -56,6 +57,11 @@ class Course:
             self._failure = describe(error)
             return self._fail()
 
+    def abandon(self, outcome: Outcome, reason: str) -> None:
+        """Give up the training; what was under way ends like this, one after the other."""
+        self.close()
+        self._failing, self._failure = outcome, reason
+
     def close(self) -> None:
         """Give up the training."""
         if self._generator is not None:
@@ -75,7 +81,7 @@ class Course:
 
     def _fail(self) -> EpochReport | Result:
         (trial, seed), epochs = next(iter(self._epochs.items()))
-        return self._take(Result(trial, seed, "failed", self._failure, epochs, {}))
+        return self._take(Result(trial, seed, self._failing, self._failure, epochs, {}))
 
 
 def describe(error: BaseException) -> str:

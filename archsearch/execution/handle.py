@@ -7,6 +7,7 @@ from multiprocessing.context import BaseContext
 from typing import Any
 
 from archsearch.execution.child import Child
+from archsearch.execution.limits import Limits, Stopwatch
 from archsearch.execution.protocol import Train
 from archsearch.execution.worker import READY, Stop, work
 from archsearch.training.values import EpochReport, Pack, Replicate, Result
@@ -19,15 +20,23 @@ class WorkerHandle:
         pack: What it was given last.
         under_way: The replicates that it trains, with the epochs that they reported; empty while it is idle.
         ready: Whether it has come up.
+        stopwatch: Watches what is under way.
     """
 
     def __init__(
-        self, context: BaseContext, train: Train, visible_devices: str | None, sharing: int = 1
+        self,
+        context: BaseContext,
+        train: Train,
+        visible_devices: str | None,
+        *,
+        sharing: int = 1,
+        limits: Limits | None = None,
     ) -> None:
         self.under_way: dict[Replicate, int] = {}
         self.pack: Pack | None = None
         self.ready = False
         self.visible_devices = visible_devices
+        self.stopwatch = Stopwatch(limits or Limits())
         self._child = Child(context, work, train, visible_devices, sharing)
 
     @property
@@ -43,6 +52,7 @@ class WorkerHandle:
     def start(self, pack: Pack) -> None:
         """Send one job or several down."""
         self.pack, self.under_way = pack, dict.fromkeys(pack.replicates, 0)
+        self.stopwatch.start(len(pack.jobs), ready=self.ready)
         self._child.send(pickle.dumps(pack))
 
     def stop(self, replicate: Replicate) -> None:
@@ -59,7 +69,9 @@ class WorkerHandle:
         for message in self._child.receive():
             if message == READY:
                 self.ready = True
+                self.stopwatch.start(len(self.under_way))
                 continue
+            self.stopwatch.hear()
             events.append(message)
             if isinstance(message, EpochReport):
                 self.under_way[message.replicate] = message.epoch + 1
@@ -81,6 +93,10 @@ class WorkerHandle:
     def hang_up(self) -> None:
         """Let the process end by itself, which it does at once."""
         self._child.hang_up()
+
+    def kill(self) -> None:
+        """End the process, whatever it is doing."""
+        self._child.kill()
 
     def close(self) -> None:
         """Wait for the end of the process, and bring it about where need be; a second call does nothing."""

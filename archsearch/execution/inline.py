@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Self
 
 from archsearch.execution.course import Course, stopped_before, take_out
+from archsearch.execution.limits import Limits, Stopwatch
 from archsearch.execution.protocol import Train
 from archsearch.training.values import EpochReport, Job, Pack, Replicate, Result, as_pack
 
@@ -14,19 +15,25 @@ from archsearch.training.values import EpochReport, Job, Pack, Replicate, Result
 class InlineExecutor:
     """Trains while `wait` is called, one epoch a call; a stop is therefore honoured at once.
 
+    Nothing can end an epoch before its end; limits are looked at then.
+
     Args:
         train: The training.
         close: Ends what the training keeps from job to job.
+        limits: How long a training may take; none where not given.
     """
 
     slots = 1
 
-    def __init__(self, train: Train, close: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, train: Train, close: Callable[[], None] = lambda: None, *, limits: Limits | None = None
+    ) -> None:
         self._train = train
         self._close = close
         self._waiting: deque[Pack] = deque()
         self._events: deque[Result] = deque()
         self._course: Course | None = None
+        self._stopwatch = Stopwatch(limits or Limits())
         self._stopping: set[Replicate] = set()
 
     def submit(self, work: Job | Pack) -> None:
@@ -42,8 +49,15 @@ class InlineExecutor:
         if self._course is None:
             if not self._waiting:
                 return None
-            self._course = Course(self._waiting.popleft(), self._train)
+            pack = self._waiting.popleft()
+            self._course = Course(pack, self._train)
+            self._stopwatch.start(len(pack.jobs))
+        # not the time that the conductor took for itself
+        self._stopwatch.hear()
         event = self._course.advance(stop=self._course.turn in self._stopping)
+        overdue = self._stopwatch.overdue() if isinstance(event, EpochReport) else None
+        if overdue is not None:
+            self._course.abandon(overdue.outcome, overdue.reason)
         if isinstance(event, Result):
             self._stopping.discard(event.replicate)
             if self._course.ended:

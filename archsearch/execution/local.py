@@ -12,6 +12,7 @@ from typing import Self
 from archsearch.errors import ExecutionError
 from archsearch.execution.handle import WorkerHandle
 from archsearch.execution.launching import START_METHOD, prepare_context
+from archsearch.execution.limits import Limits
 from archsearch.execution.pool import Pool
 from archsearch.execution.protocol import Train
 from archsearch.training.values import EpochReport, Result
@@ -27,6 +28,7 @@ class LocalExecutor(Pool[WorkerHandle]):
         workers: Number of worker processes.
         visible_devices: CUDA devices, as CUDA_VISIBLE_DEVICES names them, given to the workers in turn;
             empty for other kinds. Workers that share one get equal parts of its memory.
+        limits: How long a training may take; none where not given.
         preload: Modules imported once, before workers start; the training's own where not given.
         start_method: Of multiprocessing; chosen by platform.
 
@@ -40,6 +42,7 @@ class LocalExecutor(Pool[WorkerHandle]):
         workers: int,
         *,
         visible_devices: Sequence[str] = (),
+        limits: Limits | None = None,
         preload: Sequence[str] = (),
         start_method: str = START_METHOD,
     ) -> None:
@@ -49,6 +52,7 @@ class LocalExecutor(Pool[WorkerHandle]):
             visible_devices[i % len(visible_devices)] if visible_devices else None for i in range(workers)
         ]
         self._sharing = -(-workers // len(visible_devices)) if visible_devices else 1
+        self._limits = limits or Limits()
         self._preload = tuple(preload) or (train.__module__,)
         self._start_method = start_method
         self._context: BaseContext | None = None
@@ -80,15 +84,22 @@ class LocalExecutor(Pool[WorkerHandle]):
     def wait(self, timeout_s: float | None) -> EpochReport | Result | None:
         """Return the next report or result."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        if self._limit_s() == 0:
+            # while others report again and again, one may be silent
+            self._collect()
+            self._end_overdue()
         while not self._events:
             busy = [worker for worker in self._workers if worker.under_way]
             if not busy and not self._waiting:
                 return None
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            limit = self._limit_s()
             signs = [sign for worker in self._workers for sign in worker.signs_of_life]
-            if not wait_for_any(signs, left):
+            soonest = min((seconds for seconds in (left, limit) if seconds is not None), default=None)
+            if not wait_for_any(signs, soonest) and soonest == left:
                 return None
             self._collect()
+            self._end_overdue()
             self._dispatch()
         return self._events.popleft()
 
@@ -117,6 +128,11 @@ class LocalExecutor(Pool[WorkerHandle]):
             self._waiting.extendleft([worker.pack] if worker.pack else [])
         worker.close()
 
+    def _discard(self, worker: WorkerHandle) -> None:
+        worker.kill()
+        worker.close()
+        self._workers[self._workers.index(worker)] = self._start_worker(worker.visible_devices)
+
     def _dispatch(self) -> None:
         # Workers are started by the first job, so that a study without one starts none.
         for pack in list(self._waiting):
@@ -131,4 +147,6 @@ class LocalExecutor(Pool[WorkerHandle]):
 
     def _start_worker(self, visible_devices: str | None) -> WorkerHandle:
         assert self._context is not None, "the executor was not entered"
-        return WorkerHandle(self._context, self._train, visible_devices, self._sharing)
+        return WorkerHandle(
+            self._context, self._train, visible_devices, sharing=self._sharing, limits=self._limits
+        )

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from archsearch.data import load_dataset
 from archsearch.errors import ExecutionError, StudyError
+from archsearch.execution.limits import Limits
 from archsearch.execution.pool import Pool
 from archsearch.execution.protocol import Train
 from archsearch.execution.ray_cluster import Share, connect
@@ -35,6 +36,7 @@ class RayExecutor(Pool[RayWorkerHandle]):
         workers: Trials at a time, also where the cluster has yet to grow for them; None takes what fits on
             the nodes that are there, and follows them as they come and go.
         address: As `archsearch.execution.ray_cluster.connect` takes it.
+        limits: How long a training may take; none where not given.
 
     Raises:
         StudyError: On entering: Ray is not installed, or no node has room for a trial.
@@ -42,12 +44,21 @@ class RayExecutor(Pool[RayWorkerHandle]):
             take a job, or have other versions installed.
     """
 
-    def __init__(self, train: Train, share: Share, *, workers: int | None = None, address: str = "") -> None:
+    def __init__(
+        self,
+        train: Train,
+        share: Share,
+        *,
+        workers: int | None = None,
+        address: str = "",
+        limits: Limits | None = None,
+    ) -> None:
         super().__init__()
         self._train = train
         self._share = share
         self._limit = workers
         self._address = address
+        self._limits = limits or Limits()
         self._stack = ExitStack()
         self._ray: Any = None
         self._room = 0
@@ -88,6 +99,10 @@ class RayExecutor(Pool[RayWorkerHandle]):
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         for worker in self._workers:
             worker.keep_busy()
+        if self._limit_s() == 0:
+            # while others report again and again, one may be silent
+            self._collect(0)
+            self._end_overdue()
         while not self._events:
             self._dispatch()
             if not self._waiting and not any(worker.under_way for worker in self._workers):
@@ -96,6 +111,7 @@ class RayExecutor(Pool[RayWorkerHandle]):
             if left is not None and left < 0:
                 return None
             self._collect(_CENSUS_S if left is None else min(left, _CENSUS_S))
+            self._end_overdue()
         return self._events.popleft() if self._events else None
 
     def _collect(self, timeout_s: float) -> None:
@@ -119,9 +135,7 @@ class RayExecutor(Pool[RayWorkerHandle]):
 
     def _bury(self, worker: RayWorkerHandle, error: Exception) -> None:
         """Account for a dead worker; `_dispatch` replaces it where there is work for another."""
-        self._workers.remove(worker)
-        worker.close()
-        self._counted_at = 0.0
+        self._discard(worker)
         self._events.extend(worker.lost_results(error))
         if not worker.ready:
             self._false_starts += 1
@@ -130,6 +144,11 @@ class RayExecutor(Pool[RayWorkerHandle]):
                 raise ExecutionError(
                     f"{self._false_starts} workers in a row could not be started: {cause_of_death(error)}"
                 )
+
+    def _discard(self, worker: RayWorkerHandle) -> None:
+        self._workers.remove(worker)
+        worker.close()
+        self._counted_at = 0.0
 
     def _dispatch(self) -> None:
         # Workers are started by the first job, so that a study without one starts none.
@@ -140,7 +159,7 @@ class RayExecutor(Pool[RayWorkerHandle]):
             self._start(idle, self._waiting.popleft())
         starting = sum(not worker.ready for worker in self._workers)
         while starting < len(self._waiting) and len(self._workers) < self.slots:
-            self._workers.append(RayWorkerHandle(self._ray, self._train, self._share))
+            self._workers.append(RayWorkerHandle(self._ray, self._train, self._share, self._limits))
             starting += 1
 
     def _start(self, worker: RayWorkerHandle, pack: Pack) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import deque
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from archsearch.errors import ExecutionError
+from archsearch.execution.limits import Limits, Stopwatch
 from archsearch.execution.protocol import Train
 from archsearch.execution.ray_cluster import Share
 from archsearch.execution.ray_worker import RayWorker, Step, find_versions
 from archsearch.training.failure import describe_failure
 from archsearch.training.values import EpochReport, Job, Pack, Replicate, Result
-from archsearch.training.weights import write_weights
+from archsearch.training.weights import write_whole
 
 _BEFORE_EVERY_CAUSE = "The actor died unexpectedly before finishing this task."
 _ID = re.compile(r" [0-9a-f]{24,}\b")
@@ -28,9 +31,11 @@ class RayWorkerHandle:
     Attributes:
         under_way: What it trains, with the epochs that each replicate has finished; empty while it is idle.
         ready: Whether it has come up.
+        stopwatch: Watches what is under way.
     """
 
-    def __init__(self, ray: Any, train: Train, share: Share) -> None:
+    def __init__(self, ray: Any, train: Train, share: Share, limits: Limits | None = None) -> None:
+        self.stopwatch = Stopwatch(limits or Limits())
         self.under_way: dict[Replicate, int] = {}
         self.ready = False
         self._stopping: frozenset[Replicate] = frozenset()
@@ -60,7 +65,8 @@ class RayWorkerHandle:
         self.under_way = dict.fromkeys(pack.replicates, 0)
         self._jobs = {job.replicate: job for job in pack.jobs}
         self._stopping = frozenset()
-        self._calls.append(self._actor.begin.remote(pack, data))
+        self.stopwatch.start(len(pack.jobs))
+        self._calls.append(self._actor.begin.remote(pack, data, _read_checkpoints(pack)))
 
     def stop(self, replicate: Replicate) -> None:
         """Ask a replicate to end, with the next call that is made."""
@@ -72,7 +78,7 @@ class RayWorkerHandle:
             self._calls.append(self._actor.advance.remote(self._stopping))
 
     def receive(self) -> EpochReport | Result | None:
-        """Take what the next call brought, weights included; None where it was no news of a replicate.
+        """Take what the next call brought, files included; None where it was no news of a replicate.
 
         Raises:
             RayError: The worker is dead, or its node.
@@ -87,15 +93,17 @@ class RayWorkerHandle:
         step: Step | None = answer
         if step is None:
             return None
-        event, weights = step
+        self.stopwatch.hear()
+        event, content = step
         if isinstance(event, EpochReport):
             self.under_way[event.replicate] = event.epoch + 1
+            _keep_checkpoint(self._jobs[event.replicate], content)
             return event
         del self.under_way[event.replicate]
         if not self.under_way:
             # The calls ahead find nothing to train, and what they bring is of no interest.
             self._calls.clear()
-        return _keep_weights(self._jobs[event.replicate], event, weights)
+        return _keep_weights(self._jobs[event.replicate], event, content)
 
     def lost_results(self, error: Exception) -> list[Result]:
         """Return the results of the replicates that this worker took with it."""
@@ -106,7 +114,7 @@ class RayWorkerHandle:
         ]
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker, whatever it is doing."""
         self._ray.kill(self._actor)
 
 
@@ -118,11 +126,27 @@ def cause_of_death(error: Exception) -> str:
     return f"worker died: {words or type(error).__name__}"
 
 
+def _read_checkpoints(pack: Pack) -> dict[Replicate, bytes]:
+    kept = {}
+    for job in pack.jobs:
+        if job.checkpointing is not None:
+            with contextlib.suppress(OSError):
+                kept[job.replicate] = Path(job.checkpointing.path).read_bytes()
+    return kept
+
+
+def _keep_checkpoint(job: Job, content: bytes) -> None:
+    if content and job.checkpointing is not None:
+        # Without it the training goes on as well; the journal will say if the disk is full.
+        with contextlib.suppress(OSError):
+            write_whole(content, job.checkpointing.path)
+
+
 def _keep_weights(job: Job, result: Result, weights: bytes) -> Result:
     if not weights or job.weights_path is None:
         return result
     try:
-        write_weights(weights, job.weights_path)
+        write_whole(weights, job.weights_path)
     except OSError as error:
         return replace(result, outcome="failed", reason=describe_failure(error), metrics={})
     return result

@@ -21,7 +21,10 @@ from archsearch.training.memory import limit_memory
 from archsearch.training.values import EpochReport, Job, Pack, Replicate, Result
 
 Step = tuple[EpochReport | Result, bytes]
-"""What an epoch came to, and with a result the trained weights, where they are asked for."""
+"""What an epoch came to, and a file of the replicate's where there is a new one.
+
+With a report that is its checkpoint, with a result the trained weights.
+"""
 
 
 class RayWorker:
@@ -37,18 +40,22 @@ class RayWorker:
         self._sharing = sharing
         self._course: Course | None = None
         self._folder = Path()
+        self._sent: dict[Replicate, int] = {}
 
     def versions(self) -> dict[str, str]:
         """What must be the same on all machines."""
         return find_versions()
 
-    def begin(self, pack: Pack, data: dict[str, Any]) -> Step | None:
-        """Train the first epoch of a pack, on the data of `disassemble`."""
+    def begin(self, pack: Pack, data: dict[str, Any], kept: dict[Replicate, bytes]) -> Step | None:
+        """Train the first epoch of a pack, on the data of `disassemble`, going on from what is kept of it."""
         if pack.jobs[0].compute.device == "cuda" and self._sharing > 1:
             limit_memory(self._sharing)
         give_dataset(pack.jobs[0].data, assemble(data))
         # The paths that jobs name are of the conductor's disk.
         self._folder = Path(tempfile.mkdtemp(prefix="archsearch-"))
+        for replicate, content in kept.items():
+            self._checkpoint(replicate).write_bytes(content)
+        self._sent = {replicate: self._written_at(replicate) for replicate in pack.replicates}
         self._course = Course(Pack(tuple(self._saving_here(job) for job in pack.jobs)), self._train)
         return self.advance(frozenset())
 
@@ -58,21 +65,39 @@ class RayWorker:
         if course is None:
             return None
         event = course.advance(stop=course.turn in stopping)
-        path = self._weights(event.replicate)
-        weights = path.read_bytes() if isinstance(event, Result) and path.exists() else b""
+        content = self._news_of(event)
         if course.ended:
             self._course = None
             shutil.rmtree(self._folder, ignore_errors=True)
-        return event, weights
+        return event, content
+
+    def _news_of(self, event: EpochReport | Result) -> bytes:
+        replicate = event.replicate
+        if isinstance(event, Result):
+            path = self._weights(replicate)
+            return path.read_bytes() if path.exists() else b""
+        if (written := self._written_at(replicate)) == self._sent[replicate]:
+            return b""
+        self._sent[replicate] = written
+        return self._checkpoint(replicate).read_bytes()
 
     def _saving_here(self, job: Job) -> Job:
-        if job.weights_path is None:
-            return job
-        return dataclasses.replace(job, weights_path=str(self._weights(job.replicate)))
+        if job.weights_path is not None:
+            job = dataclasses.replace(job, weights_path=str(self._weights(job.replicate)))
+        if job.checkpointing is not None:
+            here = dataclasses.replace(job.checkpointing, path=str(self._checkpoint(job.replicate)))
+            job = dataclasses.replace(job, checkpointing=here)
+        return job
 
     def _weights(self, replicate: Replicate) -> Path:
-        trial, seed = replicate
-        return self._folder / f"{trial}-{seed}.safetensors"
+        return self._folder / "{}-{}.weights".format(*replicate)
+
+    def _checkpoint(self, replicate: Replicate) -> Path:
+        return self._folder / "{}-{}.checkpoint".format(*replicate)
+
+    def _written_at(self, replicate: Replicate) -> int:
+        path = self._checkpoint(replicate)
+        return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def find_versions() -> dict[str, str]:

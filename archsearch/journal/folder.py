@@ -73,6 +73,10 @@ class RunFolder:
         """The trained weights of one replicate."""
         return self.path / "weights" / f"trial-{trial:04d}-seed-{seed}.safetensors"
 
+    def checkpoint(self, trial: int, seed: int) -> Path:
+        """The state of a replicate that is under way."""
+        return self.path / "checkpoints" / f"trial-{trial:04d}-seed-{seed}.safetensors"
+
     def history(self) -> StudyHistory:
         """What the journal says.
 

@@ -18,7 +18,10 @@ class ReplicateHistory:
 
     Attributes:
         attempts: How often it was started; above 1 after a crash.
-        epochs: Metrics of each epoch of the latest attempt, from epoch 0.
+        packed: Seeds that the latest attempt was trained with as one network, its own included; empty where
+            it was trained alone.
+        epochs: Metrics of each epoch, from epoch 0: those of the latest attempt, and before them those of the
+            attempt that it went on from. Until it has reported, all that earlier attempts reported.
         epoch_times: When each of them was reported, Unix seconds.
         profiles: By epoch, of those that were watched, signals along the depth at its first step; that
             of epoch 0 is of the network as it was initialised.
@@ -30,11 +33,11 @@ class ReplicateHistory:
         repeated_of: Number of the trial that was trained in its place, being the same; else None.
         note: What else is worth knowing: why it was trained alone, and not packed with others.
         session: Which of the study's sessions trained it, counted from 0; None where the journal has none.
-        packed: Seeds that its latest attempt was given to a worker with, its own included; empty alone.
     """
 
     seed: int
     attempts: int = 0
+    packed: tuple[int, ...] = ()
     epochs: tuple[Metrics, ...] = ()
     epoch_times: tuple[float, ...] = ()
     profiles: Mapping[int, Mapping[str, Sequence[float]]] = field(default_factory=dict)
@@ -47,7 +50,6 @@ class ReplicateHistory:
     repeated_of: int | None = None
     note: str = ""
     session: int | None = None
-    packed: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

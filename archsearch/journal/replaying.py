@@ -107,27 +107,37 @@ class Replay:
         self._trials[trial.number] = trial
 
     def _start_replicate(self, record: Record) -> None:
-        seed = record.fields["seed"]
-        # The latest attempt alone counts: half of one training and half of another is neither.
-        begun = ReplicateHistory(
+        seed, known = record.fields["seed"], self._replicate(record)
+        # Whether it goes on from an earlier attempt, and from which epoch, its first report will say.
+        going_on = ReplicateHistory(
             seed,
             attempts=record.fields["attempt"],
-            started=record.time,
             session=len(self._sessions) - 1 if self._sessions else None,
             packed=tuple(record.fields.get("packed") or ()),
+            epochs=known.epochs,
+            epoch_times=known.epoch_times,
+            profiles=known.profiles,
+            started=record.time,
         )
-        self._set(record, begun)
+        self._set(record, going_on)
 
     def _add_epoch(self, record: Record) -> None:
-        known = self._replicate(record)
         epoch = record.fields["epoch"]
-        epochs = (*known.epochs[:epoch], record.fields["metrics"])
-        times = (*known.epoch_times[:epoch], record.time)
+        # What a dead attempt reported of this epoch and later ones is no part of this training.
+        known = _cut(self._replicate(record), epoch)
+        profiles = dict(known.profiles)
         # journals written before there were profiles lack them
-        profiles = {known_epoch: p for known_epoch, p in known.profiles.items() if known_epoch < epoch}
         if profile := record.fields.get("profile"):
             profiles[epoch] = profile
-        self._set(record, replace(known, epochs=epochs, epoch_times=times, profiles=profiles))
+        self._set(
+            record,
+            replace(
+                known,
+                epochs=(*known.epochs, record.fields["metrics"]),
+                epoch_times=(*known.epoch_times, record.time),
+                profiles=profiles,
+            ),
+        )
 
     def _end_replicate(self, record: Record) -> None:
         known, repeated_of = self._replicate(record), record.fields.get("repeated_of")
@@ -141,6 +151,9 @@ class Replay:
                 profiles=source.profiles,
                 session=source.session,
             )
+        elif record.fields["outcome"] != "lost":
+            # A failure before its first report leaves nothing of what attempts before it had reported.
+            known = _cut(known, record.fields["epochs"])
         self._set(
             record,
             replace(
@@ -193,6 +206,18 @@ class Replay:
         trial = self._trials[record.fields["trial"]]
         replicates = {**trial.replicates, replicate.seed: replicate}
         self._trials[trial.number] = replace(trial, replicates=replicates)
+
+
+def _cut(replicate: ReplicateHistory, epochs: int) -> ReplicateHistory:
+    """Leave out what was reported of all but the first epochs."""
+    if len(replicate.epochs) <= epochs:
+        return replicate
+    return replace(
+        replicate,
+        epochs=replicate.epochs[:epochs],
+        epoch_times=replicate.epoch_times[:epochs],
+        profiles={epoch: p for epoch, p in replicate.profiles.items() if epoch < epochs},
+    )
 
 
 def _trial_from(record: Record) -> TrialHistory:

@@ -109,9 +109,12 @@ class CellSearch:
 
         It is compared with trials of similar depth, never pruned in its first epochs (the more of them the
         deeper it is), and not before one of the cell is complete: no cell is pruned empty. Epochs are told
-        from 1, as pruners count resources.
+        from 1, as pruners count resources. Of an epoch that is trained again after a crash, what was heard
+        first stands, as it does for the trials that were compared with it.
         """
         trial = self._trials[number]
+        if epoch + 1 in self.frozen(number).intermediate_values:
+            return False
         self._depths[trial._trial_id] = depth
         trial.report(value, step=epoch + 1)
         peers = keep_similar(self._optuna, self._depths, depth)

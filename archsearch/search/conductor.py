@@ -23,8 +23,9 @@ from archsearch.search.candidates import (
     examine_baseline,
 )
 from archsearch.search.cell_search import CellSearch, Memo, Told, told_to_optuna
-from archsearch.search.inbox import Inbox
+from archsearch.search.inbox import Inbox, describe_report, is_known
 from archsearch.search.jobs import Workplace, build_job
+from archsearch.search.keeping import Keeping
 from archsearch.search.optuna_mirror import OptunaMirror
 from archsearch.search.replicates import Replicate, ReplicateQueue
 from archsearch.search.settling import UNDER_WAY, Settlement, is_settled, settle
@@ -42,6 +43,7 @@ class Conductor:
         workplace: Executor, arithmetic, run folder.
         listen: Called with each record that is written.
         undecided: Says of a study that may add seeds which trials need another one, by their numbers.
+        winding_down: Whether nothing is to be started any more, and what runs is to be finished.
     """
 
     def __init__(
@@ -52,12 +54,15 @@ class Conductor:
         *,
         listen: Callable[[Record], None] = lambda _: None,
         undecided: Callable[[StudyConfig, StudyHistory], Sequence[int]] = lambda *_: (),
+        winding_down: Callable[[], bool] = lambda: False,
     ) -> None:
         self._study = study
         self._journal = journal
         self._workplace = workplace
         self._listen = listen
         self._undecided = undecided
+        self._winding_down = winding_down
+        self._keeping = Keeping(study, workplace.folder)
         self._replay = Replay()
         self._spending = Spending()
         self._queue = ReplicateQueue()
@@ -88,6 +93,7 @@ class Conductor:
 
     def take_up(self) -> bool:
         """Go on where the journal ends, once, before `run`; returns whether anything is left to do."""
+        self._keeping.tidy(self.trials)
         for trial in self.trials.values():
             for seed, replicate in trial.replicates.items():
                 if replicate.outcome not in UNDER_WAY:
@@ -111,15 +117,15 @@ class Conductor:
         return work_left
 
     def run(self) -> str:
-        """Train until nothing is missing or the budget is spent; returns why it ended."""
+        """Train until nothing is missing, the budget is spent or it winds down; returns why it ended."""
         executor = self._workplace.executor
         inbox = Inbox(executor)
         try:
             while True:
-                while self._busy < executor.slots and not self._spent() and self._advance():
+                while self._busy < executor.slots and not self._stops_short() and self._advance():
                     pass
                 if not self._running:
-                    if self._spent() or not self._add_seeds():
+                    if self._stops_short() or not self._add_seeds():
                         break
                     continue
                 event = inbox.wait()
@@ -131,13 +137,20 @@ class Conductor:
             # Also when it is interrupted: what has ended is copied to the end.
             if self._mirror is not None:
                 self._mirror.close()
-        return self._spent() or "every trial asked for has ended"
+        return self._stops_short() or "every trial asked for has ended"
+
+    def close(self) -> None:
+        """Remove the weights that are not to be kept, when the study has ended and its test set was read."""
+        self._keeping.empty(self.trials.values())
 
     @property
     def _busy(self) -> int:
         """Slots in use: a pack is known by its first replicate."""
         together = self._workplace.compute.pack > 1
         return len(set(self._running.values())) if together else len(self._running)
+
+    def _stops_short(self) -> str:
+        return "asked to stop" if self._winding_down() else self._spent()
 
     def _spent(self) -> str:
         return self._spending.exceeds(self._study.budget, now=time.time())
@@ -221,7 +234,8 @@ class Conductor:
             if need is not None and (need.phase != "search" or not len(self._queue)):
                 self._make(need)
                 return True
-        if not len(self._queue):
+        if not len(self._queue) or self._queue.next_pack in self._running.values():
+            # in the second case others of the pack that was lost are still to be heard of
             return False
         self._start(self._queue.take(min(pack, math.ceil(len(self._queue) / idle))))
         return True
@@ -285,9 +299,17 @@ class Conductor:
             replicate = trial.replicates.get(seed)
             if replicate is None or replicate.outcome in UNDER_WAY:
                 known = self._queue.request(trial, seed)
+                if known is not None and not self._serves(known, trial):
+                    self._queue.forget(trial, seed)
+                    known = self._queue.request(trial, seed)
                 if known is not None:
                     self._copy(known, (number, seed))
         self._tell_if_ended(number)
+
+    def _serves(self, known: Replicate, trial: TrialHistory) -> bool:
+        """Whether a replicate may stand for that of another trial: beyond a search its weights are needed."""
+        complete = self.trials[known[0]].replicates[known[1]].outcome == "complete"
+        return trial.phase == "search" or not complete or self._workplace.folder.weights(*known).exists()
 
     def _start(self, replicates: Sequence[Replicate]) -> None:
         packed = {"packed": [seed for _, seed in replicates]} if len(replicates) > 1 else {}
@@ -304,8 +326,12 @@ class Conductor:
         return build_job(self._study, self._workplace, self.trials[number], seed)
 
     def _hear(self, reports: Sequence[EpochReport]) -> None:
-        rows = [asdict(report) for report in reports]
-        for record in self._journal.append_all("epoch", rows):
+        rows = [
+            describe_report(report)
+            for report in reports
+            if not is_known(report, self.trials[report.trial].replicates[report.seed])
+        ]
+        for record in self._journal.append_all("epoch", rows) if rows else ():
             self._take_into_account(record)
         for report in reports:
             self._stop_if_pruned(report)
@@ -323,25 +349,30 @@ class Conductor:
 
     def _end(self, result: Result) -> None:
         number, seed = result.trial, result.seed
-        self._running.pop((number, seed), None)
+        pack = self._running.pop((number, seed), None)
         self._stopping.discard((number, seed))
         lost = result.outcome == "lost"
         self._lost[number, seed] += lost
-        again = lost and self._lost[number, seed] <= self._study.execution.retries
+        left = self._study.execution.retries - self._lost[number, seed]
+        again = lost and left >= 0
         self.record(
             "replicate",
             trial=number,
             seed=seed,
             outcome="failed" if lost and not again else result.outcome,
             reason=result.reason,
-            epochs=result.epochs,
+            epochs=len(self.trials[number].replicates[seed].epochs) if lost else result.epochs,
             metrics=result.metrics,
             **({"note": result.note} if result.note else {}),
         )
         if again:
-            self._queue.put_back(number, seed)
+            packed = self.trials[number].replicates[seed].packed
+            self._queue.put_back(number, seed, pack=pack if packed and left else None)
             return
+        self._keeping.end(number, seed)
         waiting = self._queue.end(self.trials[number], seed)
+        if any(self.trials[other].phase != "search" for other, _ in waiting):
+            self._keeping.lend(number, seed)
         self._tell_if_ended(number)
         for other in waiting:
             self._copy((number, seed), other)
@@ -395,6 +426,7 @@ class Conductor:
             repeated_of=min(number for number in repeats if number is not None) if repeated else None,
             optuna_attributes=attributes,
         )
+        self._keeping.note(self.trials[number])
         self._copy_to_mirror(number)
 
     def _copy_to_mirror(self, number: int) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 from archsearch.execution import Executor
+from archsearch.journal import ReplicateHistory
 from archsearch.training.values import EpochReport, Replicate, Result
 
 # Bounds the time until the first of them is acted upon.
@@ -35,3 +39,15 @@ class Inbox:
             event = self._executor.wait(0) if len(reports) < _MOST else None
         self._next = event
         return list(reports.values())
+
+
+def describe_report(report: EpochReport) -> dict[str, Any]:
+    """Return the fields of an ``epoch`` record."""
+    fields = asdict(report)
+    del fields["recalled"]
+    return fields
+
+
+def is_known(report: EpochReport, replicate: ReplicateHistory) -> bool:
+    """Whether the journal holds what an attempt recalls of the one that it goes on from."""
+    return report.recalled and replicate.epochs[report.epoch : report.epoch + 1] == (report.metrics,)

@@ -10,7 +10,7 @@ from archsearch.execution import Executor
 from archsearch.journal import RunFolder, TrialHistory
 from archsearch.study import StudyConfig
 from archsearch.study.settings import DataSettings, TrainingSettings
-from archsearch.training.values import Compute, Job
+from archsearch.training.values import Checkpointing, Compute, Job
 
 _MEASURED_ALWAYS = (
     "val_accuracy",
@@ -34,6 +34,7 @@ class Workplace:
 
 def build_job(study: StudyConfig, workplace: Workplace, trial: TrialHistory, seed: int) -> Job:
     """Put together everything that is needed to train a replicate."""
+    folder, every_s = workplace.folder, study.execution.checkpoint_every_s
     return Job(
         trial=trial.number,
         seed=seed,
@@ -42,6 +43,7 @@ def build_job(study: StudyConfig, workplace: Workplace, trial: TrialHistory, see
         data=DataSettings.model_validate_json(json.dumps(dict(trial.data))),
         compute=workplace.compute,
         measures=tuple(name for name in study.objectives if name not in _MEASURED_ALWAYS),
-        weights_path=str(workplace.folder.weights(trial.number, seed)),
+        weights_path=str(folder.weights(trial.number, seed)),
         plugins=study.plugins,
+        checkpointing=Checkpointing(str(folder.checkpoint(trial.number, seed)), every_s),
     )

@@ -16,7 +16,8 @@ class ReplicateQueue:
 
     def __init__(self) -> None:
         self._queue: deque[Replicate] = deque()
-        self._lost: set[Replicate] = set()
+        self._alone: set[Replicate] = set()
+        self._pack_of: dict[Replicate, Replicate] = {}
         self._trained: dict[str, Replicate] = {}
         self._under_way: dict[str, Replicate] = {}
         self._waiting: dict[str, list[Replicate]] = defaultdict(list)
@@ -40,24 +41,53 @@ class ReplicateQueue:
         else:
             self._under_way[key] = (trial.number, seed)
             self._queue.append((trial.number, seed))
+            earlier = trial.replicates.get(seed)
+            if earlier is not None and earlier.packed:
+                # it was under way when the last conductor died, together with these
+                self._pack_of[trial.number, seed] = (trial.number, earlier.packed[0])
         return None
 
+    @property
+    def next_pack(self) -> Replicate | None:
+        """The first of those that the next one was packed with when it was lost; None where it was not."""
+        return self._pack_of.get(self._queue[0]) if self._queue else None
+
     def take(self, limit: int = 1) -> list[Replicate]:
-        """Take the next one to be trained, and with it up to `limit` - 1 others of its trial."""
+        """Take the next one to be trained, and with it up to `limit` - 1 others of its trial.
+
+        What was lost together is taken together, however many they are: only so it comes to the same bits.
+        """
         first = self._queue.popleft()
-        taken = [first]
-        if first not in self._lost:
-            same = [other for other in self._queue if other[0] == first[0] and other not in self._lost]
-            taken += same[: limit - 1]
+        pack, taken = self._pack_of.get(first), [first]
+        if pack is not None:
+            taken += [other for other in self._queue if self._pack_of.get(other) == pack]
+        elif first not in self._alone:
+            free = (other for other in self._queue if other not in self._alone and other not in self._pack_of)
+            taken += [other for other in free if other[0] == first[0]][: limit - 1]
         for other in taken[1:]:
             self._queue.remove(other)
-        return taken
+        for other in taken:
+            self._pack_of.pop(other, None)
+        return sorted(taken) if pack is not None else taken
 
-    def put_back(self, trial: int, seed: int) -> None:
-        """Queue a replicate again whose worker was lost, before all others and for itself."""
-        # what it was trained with, or the memory that all of them took, may have been to blame
-        self._lost.add((trial, seed))
+    def put_back(self, trial: int, seed: int, *, pack: Replicate | None = None) -> None:
+        """Queue a replicate again whose worker was lost, before all others.
+
+        Args:
+            trial: Its trial.
+            seed: Its seed.
+            pack: The first of those that it was lost with, to be trained with them again; else for itself:
+                what it was trained with, or the memory that all of them took, may have been to blame.
+        """
+        if pack is None:
+            self._alone.add((trial, seed))
+        else:
+            self._pack_of[trial, seed] = pack
         self._queue.appendleft((trial, seed))
+
+    def forget(self, trial: TrialHistory, seed: int) -> None:
+        """Forget that such a replicate was trained; the next request trains it again."""
+        self._trained.pop(_training_key(trial, seed), None)
 
     def end(self, trial: TrialHistory, seed: int) -> list[Replicate]:
         """Note that a replicate has ended; returns those that waited for it and now take its result."""

@@ -156,7 +156,18 @@ class ExecutionSettings(Settings):
             what one of them leaves of its time and its memory. Without GPUs it says nothing.
         devices_per_trial: Devices that train one replicate together, a process each; on CPUs the processes
             share the threads of the trial. `batch_size` is that of all of them together.
-        retries: How often a replicate is tried again after its worker died.
+        retries: How often a replicate is tried again after its worker died or hung; it goes on from its last
+            checkpoint.
+        trial_limit_s: Seconds that an attempt at a training may take, after which it fails; none where left
+            out. Of several that are packed into one, so many times that.
+        epoch_limit_s: Seconds after which a training that reports no further epoch counts as hanging: its
+            worker is killed, and it is tried again like one whose worker died. The first epoch includes
+            building the network. Packed: as above. With executor: inline nothing can be killed, so both
+            limits are looked at when an epoch has ended.
+        checkpoint_every_s: Seconds of training between two checkpoints, at least; they are rarer where they
+            would take over 2 % of the time. 0 writes one after each epoch, whatever that costs.
+        keep: Whose trained weights stay on disk: ``best`` (of every cell's answer, of a mere search its best,
+            of baselines), ``all`` or, once the test set has been read, ``none``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         address: ray: the cluster, as ``host:port`` or ``auto``; empty takes RAY_ADDRESS, else starts a small
             one on this machine.
@@ -171,6 +182,10 @@ class ExecutionSettings(Settings):
     workers_per_device: Literal["auto"] | Workers = "auto"
     devices_per_trial: Annotated[int, Field(ge=1, le=64)] = 1
     retries: Annotated[int, Field(ge=0, le=100)] = 2
+    trial_limit_s: Positive | None = None
+    epoch_limit_s: Positive | None = None
+    checkpoint_every_s: NotNegative = 10.0
+    keep: Literal["best", "all", "none"] = "best"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     address: str = ""
     cpus_per_trial: Positive | None = None

@@ -68,6 +68,15 @@ class _Replicate:
     last: dict[str, float] = field(default_factory=dict)
 
 
+def load_job_plugins(job: Job) -> None:
+    """Load what the packages of a job bring."""
+    # Only then: looking through all installed packages takes milliseconds.
+    if job.plugins:
+        load_plugins(job.plugins)
+        load_source_plugins(job.plugins)
+        load_metric_plugins(job.plugins)
+
+
 class Group:
     """The replicates that are trained together: one, or several packed into one network.
 
@@ -83,11 +92,7 @@ class Group:
         first = jobs[0]
         torch.set_num_threads(first.compute.threads)
         settle_determinism(first.training.deterministic)
-        # Only then: looking through all installed packages takes milliseconds.
-        if first.plugins:
-            load_plugins(first.plugins)
-            load_source_plugins(first.plugins)
-            load_metric_plugins(first.plugins)
+        load_job_plugins(first)
         self.measures = first.measures
         self.fabric = fabric or build_fabric(first.compute.device, first.compute.precision)
         self.ranks = self.fabric.world_size
@@ -97,6 +102,7 @@ class Group:
         self.data = ImageDataModule(dataset, first.training, first.seed, self.fabric.device)
         self.size = len(jobs)
         self.memory = MemoryMeter(self.fabric.device)
+        self.earlier_peak_mib = 0.0
         self.replicates = [self._build(job, dataset) for job in jobs]
         self._assemble()
 
@@ -196,6 +202,11 @@ class Group:
         }
         return replicate.last
 
+    @property
+    def peak_mib(self) -> float:
+        """Peak memory of all replicates together so far, in an attempt that was gone on from too."""
+        return max(self.earlier_peak_mib, self.memory.peak_mib())
+
     def summarize(self, job: Job) -> dict[str, float]:
         """Return the last epoch's validation, and the replicate's share of what the training took so far."""
         replicate = self._find(job)
@@ -203,7 +214,7 @@ class Group:
             **replicate.last,
             "train_time_s": replicate.clock.seconds,
             "images_per_s": replicate.clock.images / replicate.clock.seconds,
-            "peak_memory_mib": self.memory.peak_mib() / self.size,
+            "peak_memory_mib": self.peak_mib / self.size,
         }
         return metrics if self.size == 1 else {**metrics, "packed_replicates": float(self.size)}
 

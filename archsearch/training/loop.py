@@ -11,6 +11,8 @@ from collections.abc import Generator, Sequence
 
 from lightning_fabric import Fabric
 
+from archsearch.errors import CheckpointError
+from archsearch.training.checkpointing import Checkpoints, Start, find_starts, restore, say_unused
 from archsearch.training.failure import describe_failure
 from archsearch.training.group import Group
 from archsearch.training.memory import return_memory
@@ -29,6 +31,10 @@ def train(
     Whatever goes wrong is an outcome too: ``failed``, with the reason. The results of a pack are yielded as
     they come; the last one is returned.
 
+    Where an earlier attempt left its state, it is gone on from: the epochs trained already are reported
+    again, as recalled, and what follows is to the bit what the earlier attempt would have come to, on a CPU
+    and with the same jobs together.
+
     Args:
         work: A job or a pack.
         fabric: Of one of several ranks that train a single job together, see
@@ -36,7 +42,7 @@ def train(
     """
     jobs = as_pack(work).jobs
     left, failed = len(jobs), False
-    events = _train(jobs, fabric)
+    events = _go_on(jobs, fabric)
     try:
         event = next(events)
         while True:
@@ -51,23 +57,53 @@ def train(
             return_memory(device, thoroughly=failed)
 
 
-def _train(jobs: Sequence[Job], fabric: Fabric | None = None, note: str = "") -> Events:
+def _go_on(jobs: Sequence[Job], fabric: Fabric | None) -> Events:
+    """Train jobs from where earlier attempts left them."""
+    try:
+        starts = find_starts(jobs, fabric)
+    except Exception:  # noqa: BLE001 - the training meets it too, and makes an outcome of it
+        starts = [(list(jobs), Start())]
+    for together, start in starts:
+        yield from _train(together, fabric, start)
+
+
+def _train(jobs: Sequence[Job], fabric: Fabric | None, start: Start, note: str = "") -> Events:
     """Train jobs together; what cannot be is trained one by one, and says so in its `note`."""
-    epochs, begun = 0, False
+    epochs, begun = start.epochs, False
     group: Group | None = None
+    checkpoints: Checkpoints | None = None
     under_way = {job.replicate: job for job in jobs}
-    alone: list[Job] = []
+    alone: list[tuple[Job, Start]] = []
     why_alone = ""
 
     def end(job: Job, outcome: Outcome, reason: str = "", metrics: dict[str, float] | None = None) -> Result:
         del under_way[job.replicate]
-        notes = [note, group.step.note if group else ""]
+        notes = [
+            note,
+            start.notes.get(job.replicate, ""),
+            group.step.note if group else "",
+            checkpoints.note if checkpoints else "",
+        ]
         return Result(
             job.trial, job.seed, outcome, reason, epochs, metrics or {}, "; ".join(filter(None, notes))
         )
 
+    def end_stopped(job: Job) -> Result:
+        assert group is not None
+        return end(job, "stopped", f"asked to stop after {epochs} epochs", group.summarize(job))
+
     try:
         group = Group(jobs, fabric)
+        if epochs:
+            try:
+                restore(group, start)
+            except CheckpointError as error:
+                epochs, start = 0, Start(notes=dict.fromkeys(under_way, say_unused(error)))
+        checkpoints = Checkpoints(jobs, start)
+        for job, report in start.recall(jobs):
+            if job.replicate in under_way and (yield report):
+                yield end_stopped(job)
+        group.keep(list(under_way.values()))
         while under_way and epochs < jobs[0].training.epochs:
             rows = group.train_epoch(epochs)
             begun = True
@@ -75,7 +111,7 @@ def _train(jobs: Sequence[Job], fabric: Fabric | None = None, note: str = "") ->
             if len(broken) > 1:
                 # whose fault it was cannot be told: in bfloat16 there are kernels that multiply a neighbour's
                 # values by zero, and zero times what is not a number is not a number
-                alone += broken
+                alone += [(job, Start()) for job in broken]
                 why_alone = f"several of the pack were not a number in epoch {epochs + 1}"
                 for job in broken:
                     del under_way[job.replicate]
@@ -90,9 +126,12 @@ def _train(jobs: Sequence[Job], fabric: Fabric | None = None, note: str = "") ->
             for job, metrics, profile in rows:
                 if job in broken:
                     continue
+                checkpoints.note_epoch(job, metrics, profile)
                 if (yield EpochReport(job.trial, job.seed, epochs - 1, metrics, profile)):
-                    yield end(job, "stopped", f"asked to stop after {epochs} epochs", group.summarize(job))
+                    yield end_stopped(job)
             group.keep(list(under_way.values()))
+            if under_way:
+                checkpoints.write_if_due(group)
         for job in list(under_way.values()):
             try:
                 metrics = group.finish(job)
@@ -103,14 +142,14 @@ def _train(jobs: Sequence[Job], fabric: Fabric | None = None, note: str = "") ->
     except Exception as error:  # noqa: BLE001 - failure is an outcome, recorded with its reason
         reason = describe_failure(error)
         if len(jobs) > 1 and not begun:
-            alone, why_alone = list(jobs), reason
+            alone, why_alone = [(job, start) for job in jobs], reason
         else:
             for job in list(under_way.values()):
                 yield end(job, "failed", reason)
     # out of the handler, and without the group, whose memory the others may need
     group = None
-    for job in alone:
-        yield from _train([job], fabric, f"{TRAINED_ALONE}: {why_alone}")
+    for job, start_alone in alone:
+        yield from _train([job], fabric, start_alone, f"{TRAINED_ALONE}: {why_alone}")
 
 
 def _is_finite(metrics: dict[str, float]) -> bool:

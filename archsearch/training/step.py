@@ -41,6 +41,13 @@ class TrainingStep:
         with profiler.watching(self.optimizer):
             return TrainingStep.__call__(self, batch)
 
+    def skip(self, steps: int) -> None:
+        """Bring the schedule to where it is after so many steps."""
+        # the second figure serves a warning alone, of a schedule that moves before the optimizer
+        at = {"last_epoch": steps - 1, "_step_count": steps + 1}
+        self.scheduler.load_state_dict({**self.scheduler.state_dict(), **at})
+        self.scheduler.step()
+
     def _advance(self, batch: Batch) -> dict[str, Tensor]:
         """Do all of it but the schedule, which computes on the host."""
         with self._fabric.autocast():

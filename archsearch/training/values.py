@@ -49,6 +49,20 @@ class Compute:
 
 
 @dataclass(frozen=True)
+class Checkpointing:
+    """Where a replicate's state stands between two epochs: a training goes on from what it finds there.
+
+    Attributes:
+        path: The file; whoever submits the job removes it when the replicate has ended.
+        every_s: Seconds of training between two states, at least; 0 writes one after each epoch. See
+            `archsearch.training.checkpointing` for the whole rule.
+    """
+
+    path: str
+    every_s: float = 10.0
+
+
+@dataclass(frozen=True)
 class Job:
     """A replicate on its way to a worker.
 
@@ -58,6 +72,7 @@ class Job:
         measures: Measures beyond the usual ones: ``val_macro_f1``, ``latency_ms``, ``val_<plugin's>``.
         weights_path: Where the trained weights are saved (safetensors); None saves none.
         plugins: Packages whose blocks, data sources and metrics may be loaded.
+        checkpointing: None keeps no state between epochs.
     """
 
     trial: int
@@ -69,6 +84,7 @@ class Job:
     measures: tuple[str, ...] = ()
     weights_path: str | None = None
     plugins: tuple[str, ...] = ()
+    checkpointing: Checkpointing | None = None
 
     @property
     def replicate(self) -> Replicate:
@@ -119,6 +135,8 @@ class EpochReport:
     Attributes:
         profile: Signals along the depth at the epoch's first step, see `archsearch.training.signals`; at that
             of epoch 0 the network is as it was initialised. Empty where the epoch was not watched.
+        recalled: Whether the epoch was trained by an earlier attempt, from whose state this one goes on. It
+            is reported again, as nobody may have heard of it.
     """
 
     trial: int
@@ -126,6 +144,7 @@ class EpochReport:
     epoch: int
     metrics: dict[str, float]
     profile: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    recalled: bool = False
 
     @property
     def replicate(self) -> Replicate:
@@ -141,10 +160,11 @@ class Result:
         outcome: ``complete``; ``stopped`` on request; ``failed`` (not a number, out of memory, an error:
             see `reason`); ``lost`` with its worker, to be tried again.
         reason: Why, where the outcome is not ``complete``.
-        epochs: Epochs finished.
+        epochs: Epochs finished, those of the attempt that this one went on from included.
         metrics: Measures at the end; empty where it did not come to that. Where ``packed_replicates`` were
             trained as one network, `train_time_s` and `peak_memory_mib` are an equal share of the pack's.
-        note: What else is worth knowing: why a pack was trained one by one, or steps were not captured.
+        note: What else is worth knowing: why a pack was trained one by one, or steps were not captured; from
+            which epoch an earlier attempt's state was taken up, or why it was not.
     """
 
     trial: int

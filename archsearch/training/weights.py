@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -11,29 +9,18 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from archsearch.errors import RunFolderError
+from archsearch.training.saving import replace_files
 
 
 def save_weights(network: nn.Module, path: str | Path) -> None:
     """Save all parameters and buffers; the file is there in full or not at all."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    _write(Path(path), lambda part: save_file(tensors, part))
+    replace_files({Path(path): lambda part: save_file(tensors, part)})
 
 
-def write_weights(content: bytes, path: str | Path) -> None:
-    """Write a file of weights that another machine has saved; it is there in full or not at all."""
-    _write(Path(path), lambda part: part.write_bytes(content))
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        write(part)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def write_whole(content: bytes, path: str | Path) -> None:
+    """Write a file that another machine has saved; it is there in full or not at all."""
+    replace_files({Path(path): lambda part: part.write_bytes(content)})
 
 
 def read_weights(network: nn.Module, path: str | Path) -> None:

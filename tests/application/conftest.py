@@ -27,7 +27,7 @@ sampler: grid
 pruner: {name: percentile, percentile: 0.0, n_startup_trials: 1}
 constraints: {parameters: {max: 12_000}}
 training: {epochs: 2, batch_size: 64, precision: '32'}
-execution: {executor: inline}
+execution: {executor: inline, keep: all}
 """
 
 SWEEP = """

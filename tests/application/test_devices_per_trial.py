@@ -113,7 +113,7 @@ architecture: {width: 4}
 sweep: {depth: [8, 14]}
 seeds: 2
 training: {epochs: 4, batch_size: 64, precision: '32'}
-execution: {executor: inline, devices_per_trial: 2}
+execution: {executor: inline, devices_per_trial: 2, checkpoint_every_s: 0}
 tracking: {enabled: false}
 """
 
@@ -143,6 +143,7 @@ def test_a_killed_rank_costs_nothing_but_time(tmp_path: Path) -> None:
             attempts[replicate.attempts] += 1
             twin = quiet.history.trials[number].replicates[seed]
             assert replicate.metrics["val_loss"] == twin.metrics["val_loss"]
+            assert replicate.note.startswith("went on after epoch") == (replicate.attempts == 2)
             assert disturbed.folder.weights(number, seed).read_bytes() == (
                 quiet.folder.weights(number, seed).read_bytes()
             )

@@ -132,7 +132,9 @@ def test_a_study_whose_weights_were_deleted_says_so(searched: RunStudy, tmp_path
     answer = searched.call("export", tmp_path / "copy", "--output", tmp_path / "out")
 
     assert answer.code == 2
-    assert re.search(r"trial-0012-seed-\d\.safetensors: must hold the trained weights", answer.err)
+    assert re.search(
+        r"trial-0012-seed-\d\.safetensors: must hold the weights of trial 12, which were not kept", answer.err
+    )
 
 
 def test_a_study_is_found_by_name_folder_and_yaml_file(searched: RunStudy) -> None:

@@ -101,6 +101,29 @@ def test_of_many_networks_a_screenful_from_cheapest_to_dearest_is_shown(place: P
     assert "The search may build more networks than these, which are a sample." in lines
 
 
+@pytest.mark.parametrize(
+    ("keep", "trainings"),
+    [
+        ("best", 1 + 2),
+        pytest.param("all", 12 + 2, marks=pytest.mark.slow),
+        pytest.param("none", 1 + 2, marks=pytest.mark.slow),
+    ],
+)
+def test_the_disk_that_weights_and_checkpoints_take_is_bounded(
+    place: Path, keep: str, trainings: int
+) -> None:
+    text = SEARCH.replace("keep: all", f"keep: {keep}")
+    planned = plan(place, text, "--json").json
+    parameters = [network["parameters"] for network in planned["networks"]]
+    mean = sum(parameters) / len(parameters)
+    assert planned["disk_mib"] == pytest.approx(trainings * mean * 4 / 2**20)
+    # weights and momentum of the largest, twice, of each training at a time
+    most = 2 * 2 * 4 * max(parameters) / 2**20
+    assert planned["checkpoints_mib"] / most == pytest.approx(round(planned["checkpoints_mib"] / most))
+    out = plan(place, text).out
+    assert f"(keep: {keep}{', removed at the end' if keep == 'none' else ''})" in out
+
+
 def test_nothing_is_written(place: Path) -> None:
     plan(place, SWEEP)
 

@@ -340,7 +340,7 @@ def test_threads_follow_the_job_and_devices_the_worker(start_method):
 )
 def test_workers_know_how_many_share_their_device(monkeypatch, workers, devices, sharing):
     told = []
-    monkeypatch.setattr(local, "WorkerHandle", lambda context, train, visible, count: told.append(count))
+    monkeypatch.setattr(local, "WorkerHandle", lambda *_, sharing, limits: told.append(sharing))
     with LocalExecutor(trainings.count, workers, visible_devices=devices) as executor:
         executor._start_worker(None)
 

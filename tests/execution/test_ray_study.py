@@ -83,7 +83,7 @@ def test_a_node_killed_in_the_middle_costs_nothing_but_time(cluster, tmp_path, c
             cluster.add_node(**NODE, num_cpus=1, wait=False)
             killed.append(record)
 
-    on_ray = study("on-ray", f"{{executor: ray, address: '{cluster.address}'}}")
+    on_ray = study("on-ray", f"{{executor: ray, address: '{cluster.address}', checkpoint_every_s: 0}}")
     outcome = run_study(on_ray, runs_folder=tmp_path, listen=kill_once)
     inline = run_study(study("inline", "{executor: inline}"), runs_folder=tmp_path)
 
@@ -109,6 +109,8 @@ def test_a_node_killed_in_the_middle_costs_nothing_but_time(cluster, tmp_path, c
                 epoch["val_loss"] for epoch in twin.epochs
             ]
             assert replicate.attempts == 1 + ((number, seed, "lost") in ends)
+            # the node's state had come to the conductor's disk
+            assert replicate.note.startswith("went on after epoch") == (replicate.attempts == 2)
             assert outcome.folder.weights(number, seed).read_bytes() == (
                 inline.folder.weights(number, seed).read_bytes()
             )

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import signal
 import sys
 import time
@@ -112,3 +113,16 @@ def name_device(job):
         if (yield EpochReport(job.trial, job.seed, epoch, metrics)):
             break
     return Result(job.trial, job.seed, "stopped", "", epoch + 1, {})
+
+
+def hang_or_count(job):
+    """Seed 1 reports nothing for very long; others count."""
+    if job.seed == 1:
+        time.sleep(600)
+    return (yield from count(job))
+
+
+def hold_everything(job):
+    """Compute for very long in code that lets no other thread of the process run."""
+    re.match("(a+)+$", "a" * 60 + "b")
+    yield EpochReport(job.trial, job.seed, 0, {})

@@ -82,6 +82,18 @@ def test_a_replicate_started_again_replaces_its_earlier_epochs(tape):
     assert replicate.outcome is None
 
 
+def test_a_replicate_that_goes_on_keeps_the_epochs_before(tape):
+    tape.trial().add("started", trial=0, seed=0, attempt=1).epoch(0, 0.5).epoch(1, 0.4).epoch(2, 0.3)
+    tape.add("replicate", trial=0, seed=0, outcome="lost", reason="killed", epochs=3, metrics={})
+    tape.add("started", trial=0, seed=0, attempt=2, packed=[0, 1]).epoch(1, 0.45)
+
+    replicate = replay(tape.records).trials[0].replicates[0]
+
+    assert [dict(metrics) for metrics in replicate.epochs] == [{"val_loss": 0.5}, {"val_loss": 0.45}]
+    assert replicate.epoch_times == (1005.0, 1010.0)
+    assert (replicate.attempts, replicate.packed, replicate.started) == (2, (0, 1), 1009.0)
+
+
 def test_replicates_of_one_trial_do_not_mix(tape):
     tape.trial(seeds=(0, 1)).epoch(0, 0.5, seed=0).epoch(0, 0.6, seed=1).epoch(1, 0.4, seed=0)
 

@@ -102,13 +102,21 @@ class Laboratory:
         listen: Callable[[Record], None] = lambda record: None,
         pack: int = 1,
         undecided: Callable[[StudyConfig, StudyHistory], Sequence[int]] = lambda *_: (),
+        winding_down: Callable[[], bool] = lambda: False,
     ) -> Conductor:
         study = parse_study(text, "study.yaml")
         with Journal.open(self.folder.journal) as journal:
             if not journal.records:
                 journal.append("study", **self._header(study))
             workplace = Workplace(executor or TableExecutor(), Compute(pack=pack), self.folder)
-            conductor = Conductor(study, journal, workplace, listen=listen, undecided=undecided)
+            conductor = Conductor(
+                study,
+                journal,
+                workplace,
+                listen=listen,
+                undecided=undecided,
+                winding_down=winding_down,
+            )
             if conductor.take_up():
                 conductor.record("session")
                 conductor.record("finished", reason=conductor.run())

@@ -73,14 +73,33 @@ def test_a_search_is_asked_for_no_trial_ahead(laboratory: Laboratory, tmp_path) 
     assert packed == alone
 
 
-def test_replicates_that_were_lost_with_their_pack_are_tried_again_alone(laboratory: Laboratory) -> None:
+@pytest.mark.parametrize(
+    ("losses", "retries", "expected"),
+    [(3, 2, [3, 3]), (6, 2, [3, 3, 1, 1, 1]), (3, 1, [3, 1, 1, 1])],
+)
+def test_what_was_lost_with_its_pack_is_tried_again_with_it_and_the_last_time_alone(
+    losses: int, retries: int, expected: list[int], laboratory: Laboratory
+) -> None:
     executor = TableExecutor(1)
-    executor.losses = 3
-    conductor = laboratory.run(ONE_CELL, executor, pack=3)
+    executor.losses = losses
+    conductor = laboratory.run(f"{ONE_CELL}execution: {{retries: {retries}}}\n", executor, pack=3)
 
-    assert sizes(executor) == [3, 1, 1, 1]
+    assert sizes(executor) == expected
     assert conductor.trials[0].outcome == "complete"
-    assert {replicate.attempts for replicate in conductor.trials[0].replicates.values()} == {2}
+    attempts = {replicate.attempts for replicate in conductor.trials[0].replicates.values()}
+    assert attempts == {1 + losses // 3}
+
+
+def test_a_pack_that_was_lost_is_not_torn_apart_for_idle_workers(laboratory: Laboratory) -> None:
+    executor = TableExecutor(1)
+    laboratory.run(ONE_CELL, executor, pack=3)
+    started = [r.number for r in read_journal(laboratory.folder.journal) if r.kind == "started"]
+    laboratory.keep(started[-1] + 1)
+    executor = TableExecutor(slots=3)
+    executor.losses = 3
+    laboratory.run(ONE_CELL, executor, pack=3)
+    # together by the journal, and again when it was lost a second time, one result after the other
+    assert executor.packs == [[(0, 0), (0, 1), (0, 2)]] * 2
 
 
 def test_a_replicate_that_fails_in_a_pack_fails_its_trial_alone(laboratory: Laboratory) -> None:

@@ -101,7 +101,8 @@ class Trainings:
         packed: Sequence[int] = record.fields.get("packed", (seed,))
         group = self._groups.get((trial, packed[0]))
         if seed == packed[0] or group is None:
-            warm = self._begun >= self._slots
+            # one that goes on from a checkpoint says nothing of how long a whole training takes
+            warm = self._begun >= self._slots and record.fields.get("attempt", 1) == 1
             self._begun += 1
             group = _Group(trial, work, images, record.time, warm, size=len(packed), together=len(packed))
         group.replicates[seed] = _Replicate(record.time)
@@ -116,7 +117,8 @@ class Trainings:
         replicate = group.replicates[seed]
         # What could not be packed is trained one by one: the others stay behind, or have ended.
         group.together = sum(other.epochs in (epoch, epoch + 1) for other in group.replicates.values()) or 1
-        if epoch > 0:
+        # one that goes on from a checkpoint begins with a later one
+        if epoch > 0 and replicate.epochs:
             self._speed.add_epoch(group.share, (record.time - replicate.reported) / group.together)
         elif (images_per_s := metrics.get("images_per_s", 0.0)) > 0 and group.images:
             # Before a first epoch a network is built, and a worker comes up, which takes seconds.
