@@ -178,10 +178,20 @@ class Conductor:
             seed in trial.replicates and trial.replicates[seed].outcome not in UNDER_WAY
             for seed in trial.seeds
         )
-        # What is trained again reports again; what has ended, told or not, does not.
-        epochs = self._pruning_curve(trial) if told or trained else []
+        epochs = self._pruning_curve(trial) if told else []
         depth = trial.architecture.get("depth")
         self._search(trial.cell).restore(number, Memo(**trial.optuna), epochs, told, depth=depth)
+        if trained and not told:
+            self._report_again(trial)
+
+    def _report_again(self, trial: TrialHistory) -> None:
+        """Report again what has ended and was not told: what pruners noted of it, no record holds yet."""
+        depth, epochs = trial.architecture["depth"], trial.training["epochs"]
+        # One that repeats another reports when it is told.
+        if trial.replicates[trial.seeds[0]].repeated_of is None:
+            for epoch, value in enumerate(self._pruning_curve(trial)[: epochs - 1]):
+                if self._search(trial.cell).report(trial.number, epoch, value, depth=depth):
+                    return
 
     def _extend_seeds(self, number: int) -> None:
         trial = self.trials[number]

@@ -31,7 +31,10 @@ SMALL = "constraints: {parameters: {max: 50_000}}\n"
 GRID = SEARCH.replace("{low: 0.01, high: 0.5, log: true}", "[0.05, 0.4]")
 
 STUDIES = {
-    "tpe hyperband": SEARCH + ONE + SMALL + "sampler: {name: tpe, n_startup_trials: 3}\npruner: hyperband\n",
+    "tpe hyperband": SEARCH
+    + ONE
+    + SMALL
+    + "sampler: {name: tpe, n_startup_trials: 3}\npruner: {name: hyperband, reduction_factor: 2}\n",
     "tpe successive_halving": SEARCH.replace("  block: [plain, residual]\n", "")
     .replace("  shortcut: {choice: [pad, projection], when: {block: residual}}\n", "")
     .replace("trials: 8", "trials: 5")
@@ -50,11 +53,11 @@ STUDIES = {
     + ONE
     + SMALL
     + "sampler: {name: nsga2, population_size: 3}\npruner: hyperband\n",
-    "gp median": SEARCH
+    "gp median": SEARCH.replace("trials: 8", "trials: 7")
     + ONE
     + SMALL
     + "sampler: {name: gp, n_startup_trials: 4}\npruner: {name: median, n_startup_trials: 1}\n",
-    "gp none": SEARCH + TWO + "sampler: {name: gp, n_startup_trials: 4}\n",
+    "gp none": SEARCH.replace("trials: 8", "trials: 6") + TWO + "sampler: {name: gp, n_startup_trials: 4}\n",
 }
 
 
