@@ -17,11 +17,14 @@ import pickle
 import signal
 import sys
 import time
+import warnings
 from collections import deque
 from dataclasses import dataclass
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 import optuna
+from optuna.storages import GrpcStorageProxy
 from optuna.trial import FrozenTrial
 
 from archsearch.study.schema import Direction
@@ -30,12 +33,18 @@ PATIENCE_S = 15.0
 """How long the end is put off by a storage that does not answer."""
 
 _NUMBER = "archsearch.trial"
+# Optuna's own default.
+_GRPC_PORT = 13000
 _RETRY_S = 1.0
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where trials go: a storage, and in it one Optuna study a cell, the cell's label behind the name."""
+    """Where trials go: a storage, and in it one Optuna study a cell, the cell's label behind the name.
+
+    Attributes:
+        url: SQLAlchemy's of a database, or ``grpc://host:port`` of Optuna's proxy server.
+    """
 
     url: str
     study_name: str
@@ -57,6 +66,10 @@ class Copies:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._studies: dict[str, tuple[optuna.Study, set[int]]] = {}
+
+    def look_again(self) -> None:
+        """Ask the storage anew what it holds: after an error nobody knows what it has carried out."""
+        self._studies.clear()
 
     def add(self, finished: Finished) -> None:
         """Copy a trial.
@@ -83,7 +96,7 @@ class Copies:
         if label not in self._studies:
             name = self._target.study_name
             study = optuna.create_study(
-                storage=self._target.url,
+                storage=_open_storage(self._target.url),
                 study_name=f"{name}/{label}" if label else name,
                 directions=list(self._target.directions),
                 load_if_exists=True,
@@ -91,6 +104,14 @@ class Copies:
             present = {trial.user_attrs.get(_NUMBER, -1) for trial in study.get_trials(deepcopy=False)}
             self._studies[label] = (study, present)
         return self._studies[label]
+
+
+def _open_storage(url: str) -> str | GrpcStorageProxy:
+    """Return what Optuna takes for a storage: it knows no URL of its own proxy server."""
+    parts = urlsplit(url)
+    if parts.scheme != "grpc":
+        return url
+    return GrpcStorageProxy(host=parts.hostname or "localhost", port=parts.port or _GRPC_PORT)
 
 
 def copy_all(source: BinaryIO, *, patience_s: float = PATIENCE_S) -> None:
@@ -115,6 +136,7 @@ def copy_all(source: BinaryIO, *, patience_s: float = PATIENCE_S) -> None:
         # Whatever a storage's driver raises: what it missed is added with the next trial, or by the next run.
         except Exception as error:  # noqa: BLE001
             _say(type(error).__name__)
+            copies.look_again()
             if ended:
                 if time.monotonic() - since > patience_s:
                     return
@@ -134,6 +156,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice"):
         os.nice(5)
+    # Else a server that drops packets holds a call for minutes.
+    os.environ.setdefault("PGCONNECT_TIMEOUT", "10")
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     copy_all(sys.stdin.buffer)
 

@@ -239,7 +239,8 @@ class TrackingSettings(Settings):
     Attributes:
         uri: MLflow tracking URI; empty takes MLFLOW_TRACKING_URI, else ``sqlite:///mlflow.db``.
         enabled: False leaves MLflow out.
-        optuna: URL of an Optuna storage that finished trials are copied to, for other tools; empty: none.
+        optuna: Optuna storage that finished trials are copied to, for other tools: URL of a database, or
+            ``grpc://host:port`` of Optuna's proxy server; empty: none.
     """
 
     uri: str = ""

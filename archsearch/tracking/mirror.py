@@ -35,6 +35,7 @@ from archsearch.tracking.address import hide_passwords, resolve_uri
 from archsearch.tracking.deriving import STUDY, Rows
 from archsearch.tracking.status import MirrorStatus
 from archsearch.tracking.store import Store
+from archsearch.tracking.turns import Turns
 
 _SHORTEST_POLL_S = 0.5
 _LONGEST_POLL_S = 5.0
@@ -50,13 +51,22 @@ class Mirror:
 
     All that it writes is derived from the journal, and what stands in MLflow already is left alone, so
     beginning anew costs a little time and changes nothing.
+
+    Attributes:
+        status: How far it is.
+        wrote: Whether MLflow has taken anything from it.
     """
 
     def __init__(self, run_folder: Path, uri: str) -> None:
-        self._reader = JournalReader(run_folder / JOURNAL_NAME)
-        self._report = RunFolder(run_folder).report
-        self._rows = Rows()
+        self._folder = RunFolder(run_folder)
         self._uri = uri
+        self._turns = Turns(run_folder)
+        self.wrote = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._reader = JournalReader(self._folder.journal)
+        self._rows = Rows()
         self._store: Store | None = None
         self.status = MirrorStatus()
 
@@ -70,6 +80,12 @@ class Mirror:
             JournalError: The journal is damaged.
             Exception: Whatever MLflow raises.
         """
+        with self._turns.take() as undisturbed:
+            if not undisturbed and self._store is not None:
+                self._begin()
+            self._write_news(settle=settle)
+
+    def _write_news(self, *, settle: bool) -> None:
         records = self._reader.poll()
         for record in records:
             self._rows.add(record)
@@ -85,12 +101,13 @@ class Mirror:
             )
         for key, row in list(self._rows.changed.items()):
             self._store.write(row)
+            self.wrote = True
             del self._rows.changed[key]
         if self.status.lag:
             self._store.tag(self._rows.experiment_tags())
-        conclusion = self._report / CONCLUSION_NAME
+        conclusion = self._folder.report / CONCLUSION_NAME
         if settle and conclusion.is_file():
-            self._store.attach(STUDY, self._report, conclusion.read_text(encoding="utf-8"))
+            self._store.attach(STUDY, self._folder.report, conclusion.read_text(encoding="utf-8"))
         self.status = replace(self.status, lag=0, runs=len(self._store))
 
 
@@ -138,17 +155,22 @@ def follow(
 ) -> None:
     """Mirror a journal that grows, until `ended` is set and the rest is written.
 
-    Errors of MLflow are waited out; once `ended` is set no longer than for `patience_s`.
+    Errors of MLflow are waited out; once `ended` is set no longer than for `patience_s`. A first one is not
+    told: a connection that was cut is often there again a second later.
     """
     mirror, delay_s, deadline = Mirror(run_folder, uri), _FIRST_DELAY_S, float("inf")
-    told = mirror.status
+    told, failures, doubtful = mirror.status, 0, False
     while True:
         last, begun = ended.is_set(), time.monotonic()
         if last and deadline == float("inf"):
             deadline = time.monotonic() + patience_s
         try:
             mirror.catch_up(settle=last)
-            status, delay_s = mirror.status, _FIRST_DELAY_S
+            status, delay_s, failures = mirror.status, _FIRST_DELAY_S, 0
+            if last and doubtful:
+                # What had been asked for when an error came may have been carried out later.
+                mirror, doubtful = Mirror(run_folder, uri), False
+                continue
             if last:
                 tell(replace(status, state="done"))
                 return
@@ -161,11 +183,14 @@ def follow(
             if time.monotonic() >= deadline:
                 tell(replace(status, state="gave up"))
                 return
+            # A server that fails now and then is not left alone for longer and longer.
+            delay_s = _FIRST_DELAY_S if mirror.wrote else delay_s
             mirror = Mirror(run_folder, uri)
+            failures, doubtful = failures + 1, True
         if status.state == "waiting":
-            if told.state != "waiting":
+            if failures > 1 and told.state != "waiting":
                 tell(status)
-            told = status
+                told = status
             (time.sleep if last else ended.wait)(min(delay_s, max(0.0, deadline - time.monotonic())))
             delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
         else:

@@ -36,8 +36,8 @@ class MirrorProcess:
     Args:
         run_folder: Where the journal is, or will be.
         uri: As the study's settings give it; see `resolve_uri`.
-        on_message: Is told, from a thread, when MLflow cannot be reached, when it can again, and when the
-            mirror gave up.
+        on_message: Is told, from a thread, when MLflow cannot be reached and when it can again, each once
+            however often that happens, and when the mirror gave up.
         patience_s: How long to try at the end, where MLflow cannot be reached.
     """
 
@@ -57,6 +57,7 @@ class MirrorProcess:
         self._process: subprocess.Popen[str] | None = None
         self._ready = threading.Event()
         self._begun = False
+        self._told: set[str] = set()
 
     @property
     def status(self) -> MirrorStatus:
@@ -156,9 +157,10 @@ class MirrorProcess:
         before, self._status = self._status, status
         where = hide_passwords(self.uri)
         if status.state == "waiting":
-            self._on_message(
+            self._tell_once(
+                "waiting",
                 f"MLflow at {where} cannot be written ({status.error}). The study goes on, and what "
-                "MLflow missed is written when it answers."
+                "MLflow missed is written when it answers.",
             )
         elif status.state == "gave up":
             self._on_message(
@@ -166,4 +168,9 @@ class MirrorProcess:
                 f"`archsearch sync {self._folder}` brings it there later."
             )
         elif before.state == "waiting":
-            self._on_message(f"MLflow at {where} answers again.")
+            self._tell_once("answers", f"MLflow at {where} answers again.")
+
+    def _tell_once(self, kind: str, message: str) -> None:
+        if kind not in self._told:
+            self._told.add(kind)
+            self._on_message(message)

@@ -8,7 +8,7 @@ import itertools
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,13 +18,16 @@ from filelock import FileLock
 from archsearch.tracking.address import sqlite_path
 from archsearch.tracking.rows import Row, RunKey
 
-# Read by MLflow when it is imported or at its first request. Without them a dead server holds it for minutes,
-# and each run that ends is announced on standard output.
+# Read by MLflow when it is imported or at its first request, and by PostgreSQL's driver. Without them a dead
+# server, or one that asks to be left alone for a while, holds a call for minutes, and each run that ends is
+# announced on standard output. The mirror tries again by itself, after it has looked at what arrived.
 for _name, _value in {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "PGCONNECT_TIMEOUT": "10",
 }.items():
     os.environ.setdefault(_name, _value)
 
@@ -38,6 +41,7 @@ LINE_TAG = "archsearch.journal_line"
 _UID_TAG = "archsearch.study_uid"
 _REPORT_TAG = "archsearch.report_sha256"
 _NOTE_TAG = "mlflow.note.content"
+_PARENT_TAG = "mlflow.parentRunId"
 _METRICS_PER_BATCH = 900
 _TEXTS_PER_BATCH = 90
 _RUNS_PER_PAGE = 1000
@@ -72,12 +76,14 @@ class Store:
         path = sqlite_path(uri)
         # MLflow keeps a store by its URI: from another folder a relative one would still mean the first file.
         absolute = uri if path is None else f"sqlite:///{path.absolute()}"
+        if not uri.startswith(("http://", "https://")):
+            _try_databases_once()
         with _alone(uri):
             self._client = MlflowClient(absolute)
             experiment = _find_experiment(self._client, uid, name)
         self.experiment_id, self.experiment = experiment.experiment_id, experiment.name
         self._experiment_tags: dict[str, str] = dict(experiment.tags)
-        self._known = dict(_find_runs(self._client, self.experiment_id, uid))
+        self._known = _without_doubles(self._client, _find_runs(self._client, self.experiment_id, uid))
 
     def __len__(self) -> int:
         return len(self._known)
@@ -92,7 +98,8 @@ class Store:
     def write(self, row: Row) -> None:
         """Bring one run up to date; its parent must have been written before."""
         known = self._known.get(row.key) or self._create(row)
-        if known.tags.get(LINE_TAG) != str(row.line):
+        parent = row.parent and self._known[row.parent].run_id
+        if (known.tags.get(LINE_TAG), known.tags.get(_PARENT_TAG)) != (str(row.line), parent):
             self._write_values(known, row)
         if known.status != row.status:
             if row.status == "RUNNING":
@@ -130,7 +137,7 @@ class Store:
     def _tags(self, row: Row) -> dict[str, str]:
         if row.parent is None:
             return row.tags
-        return {**row.tags, "mlflow.parentRunId": self._known[row.parent].run_id}
+        return {**row.tags, _PARENT_TAG: self._known[row.parent].run_id}
 
     def _write_values(self, known: _Known, row: Row) -> None:
         """Write what differs; a point that stands there already is not written twice by MLflow itself."""
@@ -209,6 +216,24 @@ def _find_runs(client: MlflowClient, experiment_id: str, uid: str) -> Iterator[t
         token = page.token
         if not token:
             return
+
+
+def _without_doubles(client: MlflowClient, found: Iterable[tuple[RunKey, _Known]]) -> dict[RunKey, _Known]:
+    """Delete what was created twice: a server may carry out a request whose answer came too late for us."""
+    known: dict[RunKey, _Known] = {}
+    # By id, so that whoever looks keeps the same one.
+    for key, run in sorted(found, key=lambda item: item[1].run_id):
+        if known.setdefault(key, run) is not run:
+            client.delete_run(run.run_id)
+    return known
+
+
+def _try_databases_once() -> None:
+    """Have MLflow raise at once where a database does not answer: it would try for two minutes."""
+    from mlflow.store.db import utils
+
+    # MLflow has no setting for it.
+    utils.MAX_RETRY_COUNT = 1
 
 
 def _known_from(run: Run) -> _Known:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -11,8 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from archsearch.tracking import MirrorProcess, MirrorStatus, sync
+from archsearch.tracking import MirrorProcess, MirrorStatus
 from archsearch.tracking.mirror import _rest_s
+from tests.services import free_port
 from tests.tracking.store_content import read_content
 from tests.tracking.studies import Study, steps_of_a_varied_study, varied_study
 
@@ -28,12 +28,6 @@ def wait_for(condition, timeout_s=60):
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.05)
     return value
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def test_mirrors_a_study_that_goes_on_and_drains_at_its_end(folder, uri, capfd):
@@ -167,85 +161,16 @@ def test_a_process_that_cannot_even_start_says_why(folder, uri, monkeypatch):
     assert "the mirror ended without a word" in messages[0]
 
 
-@pytest.fixture
-def server(tmp_path):
-    """A function that starts a real server on a store of its own, always at the same address."""
-    port, started = free_port(), []
-
-    def start():
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)),
-                *("--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"),
-                *("--default-artifact-root", str(tmp_path / "artifacts")),
-            ],
-            env={
-                **os.environ,
-                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-                "MLFLOW_DISABLE_TELEMETRY": "true",
-            },
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=tmp_path,
-            start_new_session=True,
-        )
-        started.append(process)
-
-        def answers():
-            with socket.socket() as client:
-                return client.connect_ex(("127.0.0.1", port)) == 0
-
-        wait_for(answers)
-        return process
-
-    start.uri = f"http://127.0.0.1:{port}"
-    yield start
-    for process in started:
-        stop(process)
-
-
-def stop(process):
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-@pytest.mark.slow
-def test_a_real_server_holds_what_a_file_holds(server, folder, uri, capfd):
-    varied_study(folder)
-    sync(folder, uri)
-    server()
-    first = sync(folder, server.uri)
-    content = read_content(server.uri)
-    again = sync(folder, server.uri)
-
-    assert content == read_content(uri)
-    assert read_content(server.uri) == content
-    assert (first.experiment_id, first.runs) == (again.experiment_id, again.runs)
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.slow
-def test_a_server_that_was_down_gets_what_it_missed(server, folder, uri):
+def test_what_comes_and_goes_is_told_once(folder):
     messages = []
-    with MirrorProcess(folder, server.uri, on_message=messages.append) as mirror:
-        steps = steps_of_a_varied_study(Study(folder))
-        next(steps)
-        wait_for(lambda: mirror.status.state == "waiting")
-        process = server()
-        wait_for(lambda: mirror.status.state == "following")
-        next(steps)
-        stop(process)
-        for _ in range(4):
-            next(steps)
-        wait_for(lambda: mirror.status.state == "waiting")
-        server()
-        for _ in steps:
-            pass
-        status = mirror.close()
-
-    assert status.state == "done"
-    assert [message.split("http")[0] for message in messages] == ["MLflow at "] * 4
-    assert ["cannot be written" in message for message in messages] == [True, False, True, False]
-    sync(folder, uri)
-    assert read_content(server.uri) == read_content(uri)
+    mirror = MirrorProcess(folder, "http://127.0.0.1:9", on_message=messages.append)
+    for _ in range(3):
+        mirror._take(MirrorStatus("waiting", error="refused"))
+        mirror._take(MirrorStatus("following", "1"))
+    mirror._take(MirrorStatus("waiting", error="refused"))
+    mirror._take(MirrorStatus("gave up", error="refused"))
+    assert [message.split(" (")[0].split("9 ")[1] for message in messages] == [
+        "cannot be written",
+        "answers again.",
+        "is not up to date",
+    ]

@@ -1,5 +1,7 @@
 """MLflow holds what the journal says, once, however often and in whatever pieces it was brought there."""
 
+import time
+
 import pytest
 from mlflow.tracking import MlflowClient
 
@@ -315,6 +317,37 @@ def test_a_deleted_run_is_written_again(folder, uri):
     client.delete_run(run.info.run_id)
     sync(folder, uri)
     assert read_content(uri) == before
+
+
+def test_a_run_that_was_created_twice_is_there_once(folder, uri):
+    varied_study(folder)
+    status = sync(folder, uri)
+    before = read_content(uri)
+    client = MlflowClient(uri)
+    # What a server does that carries out a request after its client has stopped waiting.
+    for kind in ("study", "trial", "replicate"):
+        run = client.search_runs([status.experiment_id], f"tags.`archsearch.kind` = '{kind}'")[0]
+        tags = {name: value for name, value in run.data.tags.items() if name != "archsearch.journal_line"}
+        client.create_run(status.experiment_id, run.info.start_time, tags, run.info.run_name)
+    sync(folder, uri)
+    assert read_content(uri) == before
+
+
+def test_two_who_write_the_same_study_write_it_once(folder, uri, content):
+    mirrors = [Mirror(folder, uri), Mirror(folder, uri)]
+    for number, _ in enumerate(steps_of_a_varied_study(Study(folder))):
+        mirrors[number % 2].catch_up()
+    for mirror in mirrors:
+        mirror.catch_up()
+    assert read_content(uri) == content
+
+
+def test_a_database_that_does_not_answer_holds_nobody_up(folder):
+    varied_study(folder)
+    before = time.monotonic()
+    with pytest.raises(TrackingError, match="could not be written"):
+        sync(folder, "postgresql+psycopg://me@127.0.0.1:9/mlflow")
+    assert time.monotonic() - before < 10
 
 
 def test_a_folder_for_the_store_is_made(folder, tmp_path):
