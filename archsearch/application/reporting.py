@@ -23,6 +23,7 @@ from archsearch.analysis.report_page import write_page
 from archsearch.analysis.report_plots import draw_pictures
 from archsearch.errors import RunFolderError
 from archsearch.journal import CONCLUSION_NAME, RunFolder, StudyHistory
+from archsearch.journal.writing import unwritable
 from archsearch.search.ranking import shown_trials
 from archsearch.study.public_text import escape_markdown
 
@@ -117,26 +118,33 @@ def write_report(folder: RunFolder, history: StudyHistory) -> Report | None:
         picture=folder.report / "depth_curve.png",
         table=folder.report / "depth_curve.csv",
     )
+    try:
+        _write(report, folder, history)
+    except OSError as error:
+        raise unwritable(folder.report, error) from error
+    return report
+
+
+def _write(report: Report, folder: RunFolder, history: StudyHistory) -> None:
     folder.report.mkdir(parents=True, exist_ok=True)
-    pictures = draw_pictures(history, curves)
+    pictures = draw_pictures(history, report.curves)
     for picture in pictures:
         picture.save(folder.report)
     write_page(
         report.page,
         history,
-        curves=curves,
+        curves=report.curves,
         verdicts=report.verdicts,
         comparisons=report.comparisons,
         recommendation=report.recommendation,
         pictures=pictures,
     )
     (folder.report / CONCLUSION_NAME).write_text(report.conclusion, encoding="utf-8")
-    rows = [{"curve": curve.label, **row} for curve in curves for row in _rows(curve)]
+    rows = [{"curve": curve.label, **row} for curve in report.curves for row in _rows(curve)]
     with report.table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(key for row in rows for key in row)))
         writer.writeheader()
         writer.writerows(rows)
-    return report
 
 
 def _rows(curve: DepthCurve) -> list[dict[str, Any]]:

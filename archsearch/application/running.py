@@ -251,8 +251,7 @@ def _open_study(study: StudyConfig, journal: Journal, folder: RunFolder, dataset
             objectives=dict(study.objectives),
             versions=find_versions(),
         )
-    if not folder.study.is_file() or folder.study.read_text(encoding="utf-8") != study.public_text:
-        folder.study.write_text(study.public_text, encoding="utf-8")
+    folder.save_study(study.public_text)
 
 
 def _ask(study: StudyConfig, journal: Journal) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from archsearch.errors import RunFolderError
 from archsearch.journal.history import StudyHistory
 from archsearch.journal.reading import JOURNAL_NAME, read_journal
 from archsearch.journal.replaying import replay
+from archsearch.journal.writing import find_disk_error, unwritable
 from archsearch.study import load_study
 
 CONCLUSION_NAME = "conclusion.md"
@@ -68,6 +70,33 @@ class RunFolder:
     def report(self) -> Path:
         """Folder of pictures and tables."""
         return self.path / "report"
+
+    def save_study(self, text: str) -> None:
+        """Save the study as it is run now; the file is there in full or as it was.
+
+        Raises:
+            RunFolderError: The disk is full or read-only.
+        """
+        part = self.study.with_name(f"{self.study.name}.{os.getpid()}.part")
+        try:
+            if not self.study.is_file() or self.study.read_text(encoding="utf-8") != text:
+                part.write_text(text, encoding="utf-8")
+                part.replace(self.study)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise unwritable(self.path, error) from error
+
+    def check_failure(self, reason: str) -> None:
+        """Let a study stop where a training failed for the disk's sake: it is to be trained again.
+
+        Args:
+            reason: Why it failed; empty where it did not.
+
+        Raises:
+            RunFolderError: The disk of its weights was full or read-only.
+        """
+        if error := find_disk_error(reason):
+            raise unwritable(self.path, error)
 
     def weights(self, trial: int, seed: int) -> Path:
         """The trained weights of one replicate."""

@@ -14,6 +14,7 @@ from archsearch.journal.reading import parse_lines
 from archsearch.journal.records import VERSION, Record, decode_line, encode_line
 
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+_OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _FIXES = {
     errno.ENOSPC: "Free some space on that disk, then run the study again: it goes on where it stopped.",
     errno.EDQUOT: "Free some of your quota there, then run the study again: it goes on where it stopped.",
@@ -50,7 +51,7 @@ class Journal:
         self._clock = clock
 
     @classmethod
-    def open(cls, path: str | Path, *, clock: Callable[[], float] = time.time) -> Self:
+    def open(cls, path: str | Path, *, clock: Callable[[], float] | None = None) -> Self:
         """Open a journal, or begin one; a torn last line is cut off, and `healed` says so.
 
         Raises:
@@ -82,7 +83,15 @@ class Journal:
         except BaseException:
             os.close(descriptor)
             raise
+        clock = clock or _steady_clock(max([time.time(), *(record.time for record in parsed.records[-1:])]))
         return cls(path, descriptor, parsed.records, size=parsed.size, healed=healed, clock=clock)
+
+    def now(self) -> float:
+        """Return the time that a record written now would have at least, Unix seconds.
+
+        It goes on at the pace of time though the clock on the wall is set while the journal is open.
+        """
+        return self._clock()
 
     def append(self, kind: str, **fields: Any) -> Record:
         """Write one record and wait until it is on disk; the first one is given the journal's version.
@@ -109,7 +118,7 @@ class Journal:
             number = len(self.records) + len(records) + 1
             fields = {"version": VERSION, **row} if number == 1 else dict(row)
             latest = [*self.records[-1:], *records[-1:]]
-            now = max([self._clock(), *(record.time for record in latest)])
+            now = max([self.now(), *(record.time for record in latest)])
             records.append(Record(number, now, kind, fields))
         line = encode_line(records)
         # As a reader will see it: a resumed study must not differ from one that went on.
@@ -143,10 +152,22 @@ class Journal:
         self.close()
 
 
+def _steady_clock(start: float) -> Callable[[], float]:
+    """A clock that nobody sets: else an hour that it is set back would be missing in every duration."""
+    begun = time.monotonic()
+    return lambda: start + time.monotonic() - begun
+
+
 def unwritable(folder: Path, error: OSError) -> RunFolderError:
     """Return the error for a run folder that the system refuses to write."""
     fix = _FIXES.get(error.errno or 0, "Choose another folder with --runs-dir.")
     return RunFolderError(f"must be writable ({error.strerror or error})", path=str(folder), fix=fix)
+
+
+def find_disk_error(text: str) -> OSError | None:
+    """Return the error of a full or read-only disk that a message, of whatever library, tells of."""
+    found = (code for code in _OF_DISKS if os.strerror(code) in text)
+    return next((OSError(code, os.strerror(code)) for code in found), None)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -7,7 +7,6 @@ started again goes on where the last one stood.
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -153,7 +152,7 @@ class Conductor:
         return "asked to stop" if self._winding_down() else self._spent()
 
     def _spent(self) -> str:
-        return self._spending.exceeds(self._study.budget, now=time.time())
+        return self._spending.exceeds(self._study.budget, now=self._journal.now())
 
     def record(self, kind: str, **fields: Any) -> None:
         """Write a record to the journal and take it into account."""
@@ -358,6 +357,7 @@ class Conductor:
             self._workplace.executor.stop(number, seed)
 
     def _end(self, result: Result) -> None:
+        self._workplace.folder.check_failure(result.reason)
         number, seed = result.trial, result.seed
         pack = self._running.pop((number, seed), None)
         self._stopping.discard((number, seed))

@@ -41,8 +41,8 @@ class Keeping:
             if seed not in trial.replicates or trial.replicates[seed].outcome in UNDER_WAY
         }
         checkpoints = set(self._folder.checkpoint(0, 0).parent.glob("*"))
-        weights = self._folder.weights(0, 0).parent.glob(f"*{PART_SUFFIX}")
-        _remove({*checkpoints - under_way, *weights})
+        _remove(checkpoints - under_way)
+        self._remove_halves()
         # what others took from a search must be known before that is looked at
         for trial in sorted(trials.values(), key=lambda trial: trial.phase == "search"):
             if trial.outcome is not None:
@@ -73,7 +73,8 @@ class Keeping:
         self._lent.add((trial, seed))
 
     def empty(self, trials: Iterable[TrialHistory]) -> None:
-        """Under ``keep: none``: remove the weights of all trials, whose study has ended."""
+        """Remove what nobody needs when a study has ended: under ``keep: none`` the weights of all trials."""
+        self._remove_halves()
         if self._keep == "none":
             for trial in trials:
                 _remove(self._folder.weights(trial.number, seed) for seed in trial.seeds)
@@ -82,6 +83,10 @@ class Keeping:
         # Trials end in another order than that of their numbers, by which equals are ranked.
         ranked = rank(sorted(trials, key=lambda trial: trial.number), self._objectives)
         return ranked[:1] if len(self._objectives) == 1 else pareto_front(ranked, self._objectives)
+
+    def _remove_halves(self) -> None:
+        """Remove weights that a worker or conductor was killed over."""
+        _remove(self._folder.weights(0, 0).parent.glob(f"*{PART_SUFFIX}"))
 
     def _remove_weights(self, trial: TrialHistory) -> None:
         _remove(

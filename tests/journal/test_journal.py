@@ -1,16 +1,18 @@
 """The journal on disk: whole records, in order, whatever happens to the process that writes."""
 
 import errno
+import itertools
 import math
 import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from archsearch.errors import JournalError, RunFolderError
-from archsearch.journal import Journal, JournalReader, Record, read_journal
+from archsearch.journal import Journal, JournalReader, Record, RunFolder, read_journal
 
 
 def write(path, *kinds):
@@ -66,6 +68,23 @@ def test_time_never_runs_backwards(path):
         times = [journal.append("epoch").time for _ in range(3)]
 
     assert times == [100.0, 100.0, 101.0]
+
+
+def test_a_clock_that_is_set_back_stops_no_time(path, monkeypatch):
+    with Journal.open(path) as journal:
+        journal.append("study")
+        real = time.time()
+        monkeypatch.setattr(time, "time", lambda: real - 3600)
+        time.sleep(0.05)
+        session = journal.append("session")
+    with Journal.open(path) as journal:
+        time.sleep(0.05)
+        epoch = journal.append("epoch")
+        assert journal.now() >= epoch.time
+
+    times = [record.time for record in read_journal(path)]
+    assert times == [pytest.approx(real, abs=1), session.time, epoch.time]
+    assert all(0.05 <= after - before < 1 for before, after in itertools.pairwise(times))
 
 
 def test_records_written_together_are_read_one_by_one(path):
@@ -278,3 +297,17 @@ class TestReader:
 
         with pytest.raises(JournalError, match="became shorter"):
             reader.poll()
+
+
+@pytest.mark.parametrize(
+    ("reason", "fix"),
+    [
+        ("SafetensorError: I/O error: No space left on device (os error 28)\nTraceback", "Free some space"),
+        ("OSError: [Errno 30] Read-only file system: 'weights'", "mounted read-only"),
+    ],
+)
+def test_a_training_that_failed_for_the_disks_sake_stops_the_study(tmp_path, reason, fix):
+    with pytest.raises(RunFolderError, match=fix):
+        RunFolder(tmp_path).check_failure(reason)
+    RunFolder(tmp_path).check_failure("ValueError: a block of a plugin is wrong")
+    RunFolder(tmp_path).check_failure("")
