@@ -6,12 +6,12 @@ INSTALLED := .venv/installed
 # Two tests at a time, each with one thread: on two cores more threads only wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
 
-.PHONY: quickstart test test-slow lint audit fuzz benchmarks
+.PHONY: quickstart test test-slow faults lint audit fuzz benchmarks
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,postgresql,ray]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,postgresql,grpc,ray]'
 	touch $@
 
 quickstart: $(INSTALLED)  ## search small networks on digits, then export the best one
@@ -21,9 +21,13 @@ quickstart: $(INSTALLED)  ## search small networks on digits, then export the be
 test: $(INSTALLED)  ## the everyday tests
 	$(PYTEST) --dist loadfile
 
+# With real services beside them, where PostgreSQL is installed.
 test-slow: $(INSTALLED)  ## the tests that take longer
-	$(PYTEST) --dist worksteal --durations 30 -m 'slow and not ray'
+	$(BIN)/python -m tests.services env $(PYTEST) --dist worksteal --durations 30 -m 'slow and not ray'
 	$(BIN)/pytest -m 'slow and ray'
+
+faults: $(INSTALLED)  ## provoke every fault, often, for real; the table goes into docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --counts full --output docs/faults.md
 
 lint: $(INSTALLED)  ## style, types, direction of the imports
 	$(BIN)/ruff check .

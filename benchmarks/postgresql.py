@@ -72,23 +72,32 @@ class PostgreSQL:
             initdb = [str(self._programs / "initdb"), "--auth=trust", "--no-locale", "--encoding=UTF8"]
             self._run([*initdb, f"--username={_USER}", f"--pgdata={data}"])
             self._port = _free_port()
-            options = {**_OPTIONS, "port": str(self._port), "unix_socket_directories": str(self.folder)}
-            settings = [f"--{name}={value}" for name, value in options.items()]
-            self._server = self._start([str(self._programs / "postgres"), "-D", data, *settings])
-            self._wait_until_ready()
+            self.start()
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._log.close()
+        shutil.rmtree(self.folder)
+
+    def start(self) -> None:
+        """Start the server, at the same address each time; entering the context does."""
+        options = {**_OPTIONS, "port": str(self._port), "unix_socket_directories": str(self.folder)}
+        settings = [f"--{name}={value}" for name, value in options.items()]
+        data = str(self.folder / "data")
+        self._server = self._start([str(self._programs / "postgres"), "-D", data, *settings])
+        self._wait_until_ready()
+
+    def stop(self) -> None:
+        """Stop the server, where it runs; what it holds stays."""
         if self._server is not None and self._server.poll() is None:
             # Fast shutdown: the server ends its connections and leaves nothing behind.
             self._server.send_signal(signal.SIGINT)
             self._server.wait(_PATIENCE_S)
         self._server = None
-        self._log.close()
-        shutil.rmtree(self.folder)
 
     def _run(self, command: Sequence[str]) -> None:
         process = self._start(command)

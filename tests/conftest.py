@@ -1,8 +1,11 @@
 """What tests of several packages use."""
 
+import os
 from multiprocessing import forkserver
 
 import pytest
+
+from tests import services as test_services
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +19,19 @@ def empty_store(tmp_path_factory):
     with store._alone(f"sqlite:///{path}"):
         MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
+
+
+@pytest.fixture(scope="session")
+def services():
+    """Addresses of real services, by variable: those of the environment, else started for these tests."""
+    names = (test_services.MLFLOW, test_services.POSTGRESQL, test_services.OPTUNA_PROXY)
+    if all(name in os.environ for name in names):
+        yield {name: os.environ[name] for name in names}
+        return
+    if reason := test_services.missing():
+        pytest.skip(reason)
+    with test_services.run_services() as addresses:
+        yield addresses
 
 
 @pytest.fixture(scope="module")

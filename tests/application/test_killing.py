@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -59,11 +57,6 @@ def run_and_kill_after(records: int, place: Path) -> bool:
     return True
 
 
-def left_over(place: Path) -> list[str]:
-    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listing.splitlines() if str(place) in line]
-
-
 def check_whole(place: Path, earlier: dict[int, dict[str, Any]]) -> None:
     records = journal(place)
     history = replay(records)
@@ -95,21 +88,3 @@ def test_a_killed_study_goes_on_where_it_stood(tmp_path: Path, empty_store: Path
     assert answer.code == 0, answer.err
     assert answer.json["trials"]["complete"] >= 2
     check_whole(tmp_path, earlier)
-
-
-@pytest.mark.slow
-def test_a_study_killed_again_and_again_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    generator = random.Random(20151210)
-    (tmp_path / "killed.yaml").write_text(STUDY)
-    earlier: dict[int, dict[str, Any]] = {}
-    for _ in range(5):
-        assert run_and_kill_after(generator.randint(1, 14), tmp_path)
-        now = told(journal(tmp_path))
-        assert {number: now[number] for number in earlier} == earlier
-        earlier = now
-
-    answer = call("run", "killed.yaml", "--json", cwd=tmp_path)
-
-    assert answer.code == 0, answer.err
-    check_whole(tmp_path, earlier)
-    assert left_over(tmp_path) == []

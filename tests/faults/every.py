@@ -1,0 +1,17 @@
+"""All faults, in the order of the table."""
+
+from __future__ import annotations
+
+from tests.faults import clocks, conducting, disks, hanging, killing, stopping, tracking, trainings
+
+IN_CI = (
+    *killing.FAULTS,
+    *trainings.FAULTS,
+    *hanging.FAULTS,
+    *disks.FAULTS,
+    *clocks.FAULTS,
+    *stopping.FAULTS,
+    *conducting.FAULTS,
+    *tracking.FAULTS,
+)
+ALL = (*IN_CI, tracking.HALF)
