@@ -11,6 +11,7 @@
     │   └── ExportError           an exported folder: incomplete, altered, of another version
     ├── JournalError              a journal is damaged elsewhere than in its last line
     ├── ExecutionError            workers cannot be started
+    ├── MismatchError             an exported file computes something else than the trained network
     ├── PackingError              networks cannot be trained as one
     └── TrackingError             MLflow cannot be reached or refuses
 """
@@ -92,6 +93,10 @@ class ExportError(InputError):
 
 class JournalError(ArchsearchError):
     """A journal that is damaged elsewhere than in its last line."""
+
+
+class MismatchError(ArchsearchError):
+    """A file that was just exported computes something else than the trained network."""
 
 
 class PackingError(ArchsearchError):

@@ -11,6 +11,7 @@ import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
@@ -22,6 +23,10 @@ from archsearch.data.download import cache_folder
 from archsearch.data.source import RawData
 from archsearch.errors import DataError
 from archsearch.study.settings import DataSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 # Pillow would hand a PostScript file that is named .jpg to Ghostscript.
@@ -96,27 +101,43 @@ def list_folder(settings: DataSettings) -> Listing:
 def decode_images(files: tuple[tuple[Path, int], ...], size: int) -> Tensor:
     """Decode images to uint8 ``[N, 3, size, size]``; others than squares of that size are resized."""
     import numpy as np
-    from PIL import Image, ImageOps
 
     images = np.empty((len(files), size, size, 3), dtype=np.uint8)
     for row, (path, _) in zip(images, files, strict=True):
-        try:
-            with Image.open(path, formats=_FORMATS) as image:
-                if image.mode in _DEEP_MODES:
-                    raise ValueError(f"more than 8 bits a channel, mode {image.mode}")
-                # Cameras store turned images and say so in their EXIF data.
-                rgb = ImageOps.exif_transpose(image).convert("RGB")
-                if rgb.size != (size, size):
-                    rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
-                row[:] = np.asarray(rgb)
-        # Pillow's decoders raise these for damaged files, by format and place of the damage.
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(
-                f"must be an image that can be decoded ({error})",
-                path=str(path),
-                fix="Remove or replace the file.",
-            ) from error
+        row[:] = decode_image(path, (size, size), "RGB")
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+
+
+def decode_image(path: Path, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
+    """Decode an image to bytes ``[height, width, …]``, resized where it is not of this (width, height).
+
+    Args:
+        path: The file.
+        size: (width, height).
+        mode: ``RGB`` or ``L`` (grey, without an axis of channels).
+
+    Raises:
+        DataError: It cannot be decoded.
+    """
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            if image.mode in _DEEP_MODES:
+                raise ValueError(f"more than 8 bits a channel, mode {image.mode}")
+            # Cameras store turned images and say so in their EXIF data.
+            converted = ImageOps.exif_transpose(image).convert(mode)
+            if converted.size != size:
+                converted = converted.resize(size, Image.Resampling.BILINEAR)
+            return np.asarray(converted)
+    # Pillow's decoders raise these for damaged files, by format and place of the damage.
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"must be an image that can be decoded ({error})",
+            path=str(path),
+            fix="Remove or replace the file.",
+        ) from error
 
 
 def _list_classes(folder: Path) -> list[str]:

@@ -35,6 +35,7 @@ class ExportedNetwork:
         weights: State of the network, by the names that `archsearch.models` gives.
         plugins: Packages that define its block.
         formats: What else the folder holds: ``python``, ``onnx``, ``pt2``.
+        written_by: Version of archsearch that wrote the folder; empty before it is written.
     """
 
     architecture: Architecture
@@ -46,13 +47,14 @@ class ExportedNetwork:
     weights: Mapping[str, torch.Tensor] = field(repr=False)
     plugins: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
+    written_by: str = ""
 
 
 def write_description(network: ExportedNetwork, folder: Path) -> None:
     """Write architecture.yaml."""
     described = {
         "format_version": FORMAT_VERSION,
-        "archsearch": importlib.metadata.version("archsearch"),
+        "archsearch": own_version(),
         "architecture": network.architecture.to_mapping(),
         "architecture_id": network.architecture.id,
         "input_shape": list(network.input_shape),
@@ -92,17 +94,27 @@ def read_description(folder: Path) -> ExportedNetwork:
             weights={},
             plugins=plugins,
             formats=tuple(str(name) for name in described["formats"]),
+            written_by=str(described["archsearch"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise altered(path, f"{type(error).__name__}: {error}") from error
     except InputError as error:
-        raise ExportError(error.rule, path=error.path, got=error.got, fix=error.fix, where=str(path)) from error
+        raise ExportError(
+            error.rule, path=error.path, got=error.got, fix=error.fix, where=str(path)
+        ) from error
+
+
+def own_version() -> str:
+    """Return the version of archsearch that runs."""
+    return importlib.metadata.version("archsearch")
 
 
 def altered(path: Path, what: str) -> ExportError:
     """Make the error of a file that is not as it was exported."""
     return ExportError(
-        f"must be as it was exported ({what})", path=str(path), fix="Export the network again, or restore the file."
+        f"must be as it was exported ({what})",
+        path=str(path),
+        fix="Export the network again, or restore the file.",
     )
 
 
@@ -119,7 +131,9 @@ def _read_mapping(path: Path) -> Mapping[str, Any]:
     except (YAMLError, UnicodeDecodeError) as error:
         raise altered(path, type(error).__name__) from error
     # the first version called it `format`
-    version = described.get("format_version", described.get("format")) if isinstance(described, dict) else None
+    version = (
+        described.get("format_version", described.get("format")) if isinstance(described, dict) else None
+    )
     if version is None:
         raise altered(path, "it has no format_version")
     if version != FORMAT_VERSION:

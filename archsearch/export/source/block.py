@@ -122,7 +122,9 @@ class BlockText:
         )
 
     def _form(self) -> str:
-        return BLOCKS[self.architecture.block].form_name(self.architecture.layout, self.architecture.bottleneck)
+        return BLOCKS[self.architecture.block].form_name(
+            self.architecture.layout, self.architecture.bottleneck
+        )
 
     @property
     def _open(self) -> bool:

@@ -134,7 +134,7 @@ def write_source(network: ExportedNetwork) -> str:
     images = len(network.input_shape) == 3
     use = _USE.format(inputs="images" if images else "inputs", classes=len(network.class_names))
     sections = [
-        *([line for line in text.strip().split("\n")] for text in helpers),
+        *(text.strip().split("\n") for text in helpers),
         *definitions,
         (_PREPARE_IMAGES if images else _PREPARE_VECTORS).strip().split("\n"),
         use.strip().split("\n"),
@@ -188,5 +188,3 @@ def _constants(network: ExportedNetwork) -> list[str]:
 
 def _numbers(values: Sequence[float]) -> list[str]:
     return [repr(float(value)) for value in values]
-
-

@@ -68,9 +68,10 @@ class NetworkText:
         growth = self.plan.stages[0][0].out_channels
         made = f"layers = [Block(in_channels + {growth} * number) for number in range(blocks)]"
         if not self.plan.transitions:
+            added = f"{growth} {'units' if self.pieces.flat else 'channels'}"
             return [
                 "def stage(blocks: int, in_channels: int) -> nn.Sequential:",
-                f'    """Blocks, each of which adds {growth} {"units" if self.pieces.flat else "channels"}."""',
+                f'    """Blocks, each of which adds {added}."""',
                 f"    {made}",
                 "    return nn.Sequential(*layers)",
             ]

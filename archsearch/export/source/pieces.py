@@ -52,7 +52,9 @@ class Pieces:
         """Write the activation of a value."""
         return f"{_FUNCTIONS[self.architecture.activation]}({value})"
 
-    def weighted(self, inputs: Size, outputs: Size, kernel: int = 1, *, stride: Size = 1, groups: int = 1) -> str:
+    def weighted(
+        self, inputs: Size, outputs: Size, kernel: int = 1, *, stride: Size = 1, groups: int = 1
+    ) -> str:
         """Write a convolution that keeps the resolution up to its stride; in an mlp a linear layer."""
         if self.flat:
             return f"nn.Linear({inputs}, {outputs})"
@@ -94,7 +96,9 @@ class Pieces:
         """Put norms and activations between weighted layers, each given with the channels it gives out."""
         arranged: list[str] = []
         for layer, channels in weighted[:-1]:
-            between = ["Bias()", self.activation, "Bias()"] if self.fixup else self.normed_activation(channels)
+            between = (
+                ["Bias()", self.activation, "Bias()"] if self.fixup else self.normed_activation(channels)
+            )
             arranged += [layer, *between]
         layer, channels = weighted[-1]
         arranged.append(layer)
