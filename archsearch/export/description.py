@@ -143,7 +143,7 @@ def _read_mapping(path: Path) -> Mapping[str, Any]:
             got=version,
             fix="Load it with the version of archsearch that wrote it, or export it again.",
         )
-    return described
+    return dict(described)
 
 
 def _load_packages(packages: tuple[str, ...]) -> None:

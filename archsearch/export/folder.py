@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from archsearch.errors import ExportError, MismatchError
+from archsearch.errors import ExportError, InputError, MismatchError
 from archsearch.export.checksums import check_sum, read_checksums, write_checksums
 from archsearch.export.description import (
     DESCRIPTION,
@@ -38,9 +38,8 @@ from archsearch.export.description import (
 )
 from archsearch.export.formats import FORMATS, TOLERANCES, open_onnx, open_pt2, run_source, write_formats
 from archsearch.export.naming import plain_names, to_plain
-from archsearch.export.raw_network import RawNetwork, build_trained
+from archsearch.export.raw_network import RawNetwork, build_fresh, build_trained
 from archsearch.export.safe_pt2 import check_pt2
-from archsearch.models import build_network
 
 WEIGHTS = "model.safetensors"
 
@@ -138,21 +137,18 @@ def read_export(folder: str | Path) -> ExportedNetwork:
         check_sum(folder, name, sums)
     try:
         tensors = load_file(folder / WEIGHTS)
-        with torch.device("meta"):
-            skeleton = build_network(
-                described.architecture, described.input_shape, len(described.class_names)
-            ).state_dict()
+        own = build_fresh(described).state_dict()
     except SafetensorError as error:
         raise altered(folder / WEIGHTS, str(error)) from error
     except (ValueError, TypeError) as error:
         raise altered(folder / DESCRIPTION, f"{type(error).__name__}: {error}") from error
-    names = plain_names(skeleton, described.architecture)
+    except InputError as error:
+        where = str(folder / DESCRIPTION)
+        raise ExportError(error.rule, path=error.path, got=error.got, fix=error.fix, where=where) from error
+    names = plain_names(own, described.architecture)
     unknown = sorted(set(tensors) ^ set(names.values()))
-    unfit = [
-        name
-        for name, own in skeleton.items()
-        if names[name] in tensors and tensors[names[name]].shape != own.shape
-    ]
+    fits = {plain: own[name].shape for name, plain in names.items()}
+    unfit = [plain for plain, tensor in tensors.items() if plain in fits and tensor.shape != fits[plain]]
     if unknown or unfit:
         raise altered(folder / WEIGHTS, f"{(unknown + unfit)[0]} does not fit the architecture")
     return replace(described, weights={name: tensors[plain] for name, plain in names.items()})

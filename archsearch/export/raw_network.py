@@ -15,6 +15,9 @@ class RawNetwork(nn.Module):
     The images are normalised the way `archsearch.data.module.Normalisation` does it, bit for bit.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, network: nn.Module, described: ExportedNetwork) -> None:
         super().__init__()
         self.network = network
@@ -30,10 +33,14 @@ class RawNetwork(nn.Module):
         return logits
 
 
+def build_fresh(described: ExportedNetwork) -> nn.Module:
+    """Build the network with weights as they begin; the caller's random numbers stay as they were."""
+    with torch.random.fork_rng(devices=[]):
+        return build_network(described.architecture, described.input_shape, len(described.class_names))
+
+
 def build_trained(described: ExportedNetwork) -> nn.Module:
     """Build the network with the weights that `described` holds, in evaluation mode on the CPU."""
-    # its random initialisation is overwritten, and must not shift the random numbers of the caller
-    with torch.random.fork_rng(devices=[]):
-        network = build_network(described.architecture, described.input_shape, len(described.class_names))
+    network = build_fresh(described)
     network.load_state_dict(dict(described.weights))
     return network.eval()

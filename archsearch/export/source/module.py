@@ -147,10 +147,10 @@ def write_source(network: ExportedNetwork) -> str:
 def _docstring(network: ExportedNetwork) -> list[str]:
     inputs = "images" if len(network.input_shape) == 3 else "inputs"
     shape = " x ".join(map(str, network.input_shape))
-    what = f"{network.architecture.name}: raw {inputs} of {shape} to {len(network.class_names)} classes."
     return [
-        f'"""{what}',
+        f'"""{network.architecture.name}: a trained classifier.',
         "",
+        f"It takes raw {inputs} of {shape} and knows {len(network.class_names)} classes.",
         "It needs torch and safetensors, and model.safetensors beside it:",
         "",
         "    from model import CLASSES, load, predict",
