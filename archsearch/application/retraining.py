@@ -250,6 +250,9 @@ def _find_promise(history: StudyHistory, trial: TrialHistory) -> tuple[float | N
             if other.architecture_id == trial.architecture_id and dict(other.training) == dict(trial.training)
         ]
         values = [other.metrics["val_accuracy"] for other in same if "val_accuracy" in other.metrics]
-        return max(values, default=None), len(searched), "its value in the search, under one seed"
+        best = max((other.metrics.get("val_accuracy", 0.0) for other in searched), default=0.0)
+        chosen = max(values, default=None)
+        what = "the best of the search" if chosen == best else "its value in the search, not the best"
+        return chosen, len(searched), f"{what}, under one seed"
     reported = reported_trials(history.trials.values())
     return trial.metrics.get("val_accuracy"), len(reported), "its mean over the seeds of the study"

@@ -74,6 +74,8 @@ def command(
         raise click.UsageError(
             "Give one of --trial, --best, --pareto and --depth.", click.get_current_context()
         )
+    if register and formats is not None and "onnx" not in formats:
+        raise click.UsageError("--register needs onnx among --formats.", click.get_current_context())
     wanted = retraining.pop("retrain")
     given = {name: value for name, value in retraining.items() if value is not None}
     if given and not wanted:
@@ -98,7 +100,12 @@ def command(
             {"trial": one.trial.number, "output": str(one.folder), "formats": one.network.formats}
             for one in exported
         ]
-        answer = {"study": study, **rows[0], "networks": rows, "versions": [v.to_mapping() for v in versions]}
+        answer = {
+            "study": study,
+            **rows[0],
+            "networks": rows,
+            "registered": [version.to_mapping() for version in versions],
+        }
         click.echo(json.dumps(answer))
         return
     for one in exported:
@@ -108,5 +115,5 @@ def command(
     for version in versions:
         click.echo(
             f"Registered {version.name}, version {version.number}: "
-            f"mlflow models serve --model-uri {version.uri}"
+            f"mlflow models serve --env-manager local --model-uri {version.uri}"
         )
