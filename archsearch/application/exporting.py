@@ -18,7 +18,7 @@ from archsearch.application.retraining import Retrained, Retraining, retrain
 from archsearch.application.trained import find_best_replicate, load_data
 from archsearch.architecture import resolve_architecture
 from archsearch.data import Dataset
-from archsearch.export import ExportedNetwork, check_place, choose_formats, write_export
+from archsearch.export import ExportedNetwork, check_place, check_several, choose_formats, write_export
 from archsearch.export.card import CardFacts, write_card
 from archsearch.export.confusion_plot import plot_confusion
 from archsearch.export.folder import Compared
@@ -77,6 +77,8 @@ def export_study(
     history = folder.history()
     trials = choose_trials(history, wanted)
     places = [Path(output) / f"trial-{t.number:04d}" if wanted.pareto else Path(output) for t in trials]
+    if wanted.pareto and Path(output).exists():
+        check_several(Path(output))
     for place in places:
         check_place(place)
     exported = []
@@ -106,10 +108,11 @@ def _find_source(
     retraining: Retraining | None,
     say: Callable[[str], None],
 ) -> _Source:
-    replicate, weights = find_best_replicate(folder, trial)
-    dataset, plugins = load_data(folder, trial)
     if retraining is None:
+        replicate, weights = find_best_replicate(folder, trial)
+        dataset, plugins = load_data(folder, trial)
         return _Source(history, trial, dataset, plugins, weights, replicate.seed, None)
+    dataset, plugins = load_data(folder, trial)
     done = retrain(folder, trial, dataset, retraining, plugins=plugins, say=say)
     return _Source(history, trial, done.dataset, plugins, done.weights, done.seed, done)
 

@@ -75,14 +75,14 @@ def describe_pruned(network: ExportedNetwork, dataset: Dataset) -> dict[str, Any
         len(network.class_names),
     )
     normalise = Normalisation(dataset, torch.device("cpu"))
-    val, test = _normalised(dataset.val, normalise), _normalised(dataset.test, normalise)
-    variants, why_not = prune_by_lesion(anatomy, *val)
+    variants, why_not = prune_by_lesion(anatomy, dataset.val, normalise)
+    image = normalise(dataset.val.images[:1])
 
     def measure(one: nn.Module) -> dict[str, Any]:
         return {
-            "val_accuracy": 1 - count_error(one, *val),
-            **_test_accuracy(one, test),
-            "latency_ms": measure_latency(one, val[0][:1])["median"],
+            "val_accuracy": 1 - count_error(one, dataset.val, normalise),
+            **_test_accuracy(1 - count_error(one, dataset.test, normalise), len(dataset.test)),
+            "latency_ms": measure_latency(one, image)["median"],
         }
 
     rows = [{"rule": "whole", "dropped_blocks": [], **measure(whole)}]
@@ -93,14 +93,9 @@ def describe_pruned(network: ExportedNetwork, dataset: Dataset) -> dict[str, Any
     return {"blocks": len(anatomy.plans), "variants": rows, "why_not": why_not}
 
 
-def _test_accuracy(one: nn.Module, test: tuple[Tensor, Tensor]) -> dict[str, float]:
-    accuracy = 1 - count_error(one, *test)
-    low, high = share_interval(accuracy, len(test[1]))
+def _test_accuracy(accuracy: float, images: int) -> dict[str, float]:
+    low, high = share_interval(accuracy, images)
     return {"test_accuracy": accuracy, "test_accuracy_low": low, "test_accuracy_high": high}
-
-
-def _normalised(split: Split, normalise: Normalisation) -> tuple[Tensor, Tensor]:
-    return normalise(split.images), split.labels
 
 
 def _logits(raw: RawNetwork, split: Split) -> Tensor:

@@ -20,7 +20,7 @@ _COMMANDS = {
     "identity": "Measure how well stacks of blocks learn to copy their input.",
     "export": "Write the best network as a folder that anyone can use.",
     "predict": "Classify image files with an exported network.",
-    "verify": "Check an exported folder: its checksums, and what its files compute.",
+    "verify": "Check the checksums and outputs of an exported folder.",
     "ui": "Open the MLflow dashboard of a study's store.",
     "sync": "Bring MLflow up to what a study's journal says.",
     "schema": "Print the JSON Schema of the study file, for editors.",

@@ -1,7 +1,7 @@
 """A trained network as a folder that anyone can use."""
 
 from archsearch.export.description import FORMAT_VERSION, ExportedNetwork
-from archsearch.export.folder import check_place, load_export, write_export
+from archsearch.export.folder import check_place, check_several, load_export, write_export
 from archsearch.export.formats import FORMATS, choose_formats
 from archsearch.export.verifying import Verification, verify_export
 
@@ -11,6 +11,7 @@ __all__ = [
     "ExportedNetwork",
     "Verification",
     "check_place",
+    "check_several",
     "choose_formats",
     "load_export",
     "verify_export",

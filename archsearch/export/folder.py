@@ -107,6 +107,21 @@ def check_place(output: Path) -> None:
         )
 
 
+def check_several(output: Path) -> None:
+    """Check that folders may be written below this one.
+
+    Raises:
+        ExportError: It is an export itself, or no folder.
+    """
+    if not output.is_dir() or _is_export(output):
+        raise ExportError(
+            "must be a folder for several exports",
+            path="--output",
+            got=str(output),
+            fix="Choose another folder.",
+        )
+
+
 def load_export(folder: str | Path) -> nn.Module:
     """Give an exported network back, in evaluation mode, on the CPU; it takes normalised images.
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archsearch.data.dataset import Split
 from archsearch.models.surgery import Anatomy
 from archsearch.statistics.intervals import share_interval
 
@@ -22,6 +23,9 @@ _LONGEST_S = 60.0
 _FEWEST_IMAGES = 200
 _BATCH = 256
 _Z95 = 1.959963984540054
+
+Normalise = Callable[[Tensor], Tensor]
+"""From raw images to what the network takes."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ class Pruned:
     network_of: Callable[[Callable[[nn.Module], Any]], Any]
 
 
-def prune_by_lesion(anatomy: Anatomy, images: Tensor, labels: Tensor) -> tuple[list[Pruned], str]:
-    """Find the variants of a trained network; normalised validation images choose the blocks.
+def prune_by_lesion(anatomy: Anatomy, split: Split, normalise: Normalise) -> tuple[list[Pruned], str]:
+    """Find the variants of a trained network; the validation images choose the blocks.
 
     Returns:
         The variants that lack anything, and why there are none where they were not looked for.
@@ -49,51 +53,52 @@ def prune_by_lesion(anatomy: Anatomy, images: Tensor, labels: Tensor) -> tuple[l
     if not removable:
         return [], "It has no block round which anything could go."
     start = time.perf_counter()
-    error = count_error(anatomy.network, images, labels)
+    error = count_error(anatomy.network, split, normalise)
     seconds = time.perf_counter() - start
     # each block once, and each free one once more for each rule
-    affordable = int(len(labels) * _LONGEST_S / (3 * len(removable) * seconds))
-    if affordable < min(_FEWEST_IMAGES, len(labels)):
+    affordable = int(len(split) * _LONGEST_S / (3 * len(removable) * seconds))
+    if affordable < min(_FEWEST_IMAGES, len(split)):
         return [], f"Its {len(removable)} lesions would take {len(removable) * seconds:.0f} s and more."
-    if affordable < len(labels):
-        images, labels = images[:affordable], labels[:affordable]
-        error = count_error(anatomy.network, images, labels)
-    alone = {number: _error_without(anatomy, (number,), images, labels) for number in removable}
-    low, high = share_interval(error, len(labels))
+    if affordable < len(split):
+        split = Split(split.images[:affordable], split.labels[:affordable])
+        error = count_error(anatomy.network, split, normalise)
+    alone = {number: _error_without(anatomy, (number,), split, normalise) for number in removable}
+    low, high = share_interval(error, len(split))
     rules = {
         "no larger validation error": error,
         "validation error within one standard error": error + (high - low) / 2 / _Z95,
     }
     found: dict[tuple[int, ...], str] = {}
     for rule, limit in rules.items():
-        dropped = _drop(anatomy, alone, limit, images, labels)
+        dropped = _drop(anatomy, alone, limit, split, normalise)
         if dropped:
             found.setdefault(dropped, rule)
     variants = [Pruned(rule, dropped, _keeper(anatomy, dropped)) for dropped, rule in found.items()]
     return variants, "" if variants else "None of its blocks is free."
 
 
-def count_error(network: nn.Module, images: Tensor, labels: Tensor) -> float:
+def count_error(network: nn.Module, split: Split, normalise: Normalise) -> float:
     """Count the share of images that are classified wrongly."""
-    pieces = zip(torch.split(images, _BATCH), torch.split(labels, _BATCH), strict=True)
+    pieces = zip(torch.split(split.images, _BATCH), torch.split(split.labels, _BATCH), strict=True)
     with torch.inference_mode():
-        return sum(int((network(some).argmax(1) != right).sum()) for some, right in pieces) / len(labels)
+        wrong = [int((network(normalise(some)).argmax(1) != right).sum()) for some, right in pieces]
+    return sum(wrong) / len(split)
 
 
 def _drop(
-    anatomy: Anatomy, alone: dict[int, float], limit: float, images: Tensor, labels: Tensor
+    anatomy: Anatomy, alone: dict[int, float], limit: float, split: Split, normalise: Normalise
 ) -> tuple[int, ...]:
     dropped: tuple[int, ...] = ()
     for number in sorted(alone, key=lambda number: (alone[number], number)):
         more = tuple(sorted((*dropped, number)))
-        if alone[number] <= limit and _error_without(anatomy, more, images, labels) <= limit:
+        if alone[number] <= limit and _error_without(anatomy, more, split, normalise) <= limit:
             dropped = more
     return dropped
 
 
-def _error_without(anatomy: Anatomy, dropped: tuple[int, ...], images: Tensor, labels: Tensor) -> float:
+def _error_without(anatomy: Anatomy, dropped: tuple[int, ...], split: Split, normalise: Normalise) -> float:
     with anatomy.rearranged(_arrange(anatomy, dropped)) as network:
-        return count_error(network, images, labels)
+        return count_error(network, split, normalise)
 
 
 def _keeper(anatomy: Anatomy, dropped: tuple[int, ...]) -> Callable[[Callable[[nn.Module], Any]], Any]:
