@@ -42,7 +42,7 @@ def sum_again(folder: Path) -> None:
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
         for path in sorted(folder.iterdir())
-        if path.name != "checksums.txt"
+        if path.is_file() and path.name != "checksums.txt"
     ]
     (folder / "checksums.txt").write_text("".join(lines))
 
