@@ -99,8 +99,10 @@ def test_an_image_whose_sides_are_its_channels_is_taken_as_channels_first(tmp_pa
     module = import_source(tmp_path, describe(RESIDUAL, shape=(3, 3, 3)))
     images = torch.randint(0, 256, (2, 3, 3, 3), dtype=torch.uint8)
 
-    assert torch.equal(module.prepare(images), module.prepare(images.float()))
-    assert not torch.equal(module.prepare(images), module.prepare(images.permute(0, 2, 3, 1)))
+    by_hand = (images.double() / 255 - torch.tensor([0.4, 0.45, 0.5]).view(3, 1, 1)) / torch.tensor(
+        [0.3, 0.25, 0.2]
+    ).view(3, 1, 1)
+    assert torch.allclose(module.prepare(images), by_hand.float(), atol=1e-5)
 
 
 def test_flat_inputs_of_floats_are_taken_as_they_are(tmp_path: Path) -> None:
