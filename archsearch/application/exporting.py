@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from archsearch.application.choosing import Choice, choose_trials
@@ -23,8 +22,10 @@ from archsearch.export.card import CardFacts, write_card
 from archsearch.export.confusion_plot import plot_confusion
 from archsearch.export.folder import Compared
 from archsearch.journal import RunFolder, StudyHistory, TrialHistory
+from archsearch.training.evaluation import load_network
 
 _COMPARED_IMAGES = 256
+_NO_PRUNING = "It was trained on the validation images, which choose the blocks to drop."
 
 
 @dataclass(frozen=True)
@@ -118,15 +119,18 @@ def _find_source(
 
 
 def _export(source: _Source, output: Path, formats: Sequence[str] | None) -> Exported:
-    dataset = source.dataset
+    dataset, architecture = source.dataset, resolve_architecture(source.trial.architecture)
+    trained = load_network(
+        architecture, dataset.input_shape, dataset.num_classes, weights_path=str(source.weights)
+    )
     network = ExportedNetwork(
-        architecture=resolve_architecture(source.trial.architecture),
+        architecture=architecture,
         input_shape=dataset.input_shape,
         class_names=dataset.classes,
         mean=dataset.mean,
         std=dataset.std,
         largest=255 if dataset.train.images.dtype == torch.uint8 else 1,
-        weights=load_file(source.weights),
+        weights=trained.state_dict(),
         plugins=source.plugins,
     )
     chosen, notes = choose_formats(formats, network)
@@ -174,6 +178,3 @@ def _describe(source: _Source, network: ExportedNetwork, folder: Path, compared:
         "pruned": pruned,
         "retrained": None if retrained is None else retrained.facts,
     }
-
-
-_NO_PRUNING = "It was trained on the validation images, which choose the blocks to drop."

@@ -227,6 +227,18 @@ def test_a_study_whose_weights_were_deleted_says_so(searched: RunStudy, tmp_path
     assert re.search(r"trial-0012-seed-\d\.safetensors: must hold the trained weights", answer.err)
 
 
+def test_damaged_weights_of_the_study_are_named(searched: RunStudy, tmp_path: Path) -> None:
+    copy = shutil.copytree(searched.run_folder.path, tmp_path / "copy")
+    for path in (copy / "weights").iterdir():
+        path.write_bytes(path.read_bytes()[:-8])
+
+    answer = searched.call("export", copy, "--output", tmp_path / "out", "--formats", "python")
+
+    assert answer.code == 2
+    assert re.search(r"trial-0012-seed-\d\.safetensors: must be a file of weights", answer.err)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_study_is_found_by_name_folder_and_yaml_file(searched: RunStudy) -> None:
     answers = [
         searched.call("report", way, "--json") for way in ("searched", "runs/searched", "searched.yaml")
