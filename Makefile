@@ -11,7 +11,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,postgresql,grpc,ray]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,postgresql,grpc,ray,onnx]'
 	touch $@
 
 quickstart: $(INSTALLED)  ## search small networks on digits, then export the best one

@@ -11,6 +11,7 @@
     │   └── ExportError           an exported folder: incomplete, altered, of another version
     ├── JournalError              a journal is damaged elsewhere than in its last line
     ├── ExecutionError            workers cannot be started
+    ├── MismatchError             an exported file computes something else than the trained network
     ├── PackingError              networks cannot be trained as one
     ├── CheckpointError           a training's state is damaged, or of another training
     └── TrackingError             MLflow cannot be reached or refuses
@@ -135,6 +136,10 @@ class ExportError(InputError):
 
 class JournalError(ArchsearchError):
     """A journal that is damaged elsewhere than in its last line."""
+
+
+class MismatchError(ArchsearchError):
+    """A file that was just exported computes something else than the trained network."""
 
 
 class PackingError(ArchsearchError):

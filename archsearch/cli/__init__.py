@@ -19,6 +19,8 @@ _COMMANDS = {
     "deepen": "Compare deep networks with shallower ones extended by identities.",
     "identity": "Measure how well stacks of blocks learn to copy their input.",
     "export": "Write the best network as a folder that anyone can use.",
+    "predict": "Classify image files with an exported network.",
+    "verify": "Check the checksums and outputs of an exported folder.",
     "ui": "Open the MLflow dashboard of a study's store.",
     "sync": "Bring MLflow up to what a study's journal says.",
     "reproduce": "Train a trial again, and compare it with what was recorded.",

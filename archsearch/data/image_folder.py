@@ -27,6 +27,8 @@ from archsearch.errors import DataError
 from archsearch.study.settings import DataSettings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
 
 _ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
@@ -116,27 +118,43 @@ def list_folder(settings: DataSettings) -> Listing:
 def decode_images(files: tuple[tuple[Path, int], ...], size: int) -> Tensor:
     """Decode images to uint8 ``[N, 3, size, size]``; others than squares of that size are resized."""
     import numpy as np
-    from PIL import Image, ImageOps
 
     check_memory(len(files) * size**2 * 3, "data.image_size")
     images = np.empty((len(files), size, size, 3), dtype=np.uint8)
     for row, (path, _) in zip(images, files, strict=True):
-        try:
-            with _open_image(path) as image:
-                if image.mode in _DEEP_MODES:
-                    raise ValueError(f"more than 8 bits a channel, mode {image.mode}")
-                # Cameras store turned images and say so in their EXIF data.
-                rgb = ImageOps.exif_transpose(image).convert("RGB")
-                if rgb.size != (size, size):
-                    rgb = rgb.resize((size, size), Image.Resampling.BILINEAR)
-                row[:] = np.asarray(rgb)
-        except _DAMAGE as error:
-            raise DataError(
-                f"must be an image that can be decoded ({error})",
-                path=str(path),
-                fix="Remove or replace the file.",
-            ) from error
+        row[:] = decode_image(path, (size, size), "RGB")
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+
+
+def decode_image(path: Path, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
+    """Decode an image to bytes ``[height, width, …]``, resized where it is not of this (width, height).
+
+    Args:
+        path: The file.
+        size: (width, height).
+        mode: ``RGB`` or ``L`` (grey, without an axis of channels).
+
+    Raises:
+        DataError: It cannot be decoded, or is larger than any image to learn from.
+    """
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    try:
+        with _open_image(path) as image:
+            if image.mode in _DEEP_MODES:
+                raise ValueError(f"more than 8 bits a channel, mode {image.mode}")
+            # Cameras store turned images and say so in their EXIF data.
+            converted = ImageOps.exif_transpose(image).convert(mode)
+            if converted.size != size:
+                converted = converted.resize(size, Image.Resampling.BILINEAR)
+            return np.asarray(converted)
+    except _DAMAGE as error:
+        raise DataError(
+            f"must be an image that can be decoded ({error})",
+            path=str(path),
+            fix="Remove or replace the file.",
+        ) from error
 
 
 def _open_image(path: Path) -> Image.Image:

@@ -1,76 +1,102 @@
-"""Write and read the folder of an exported network; nothing in it is ever executed.
+"""Write and read the folder of an exported network; loading it executes nothing that it holds.
 
 ::
 
     architecture.yaml    the architecture, its input, its classes, how images are normalised
     model.safetensors    the weights
+    model.py             the network as a module of PyTorch, with its preprocessing
+    model.onnx           raw images to logits, any number at a time
+    model.pt2            the same for torch.export
     metrics.json         how good it is, and what it costs
+    confusion.png        which classes it takes for which
     MODEL_CARD.md        what it is, how it was trained, how to load it
+    checksums.txt        SHA-256 of all of them
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import io
-import json
+import os
+import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
-from archsearch.architecture import Architecture, load_plugins, resolve_architecture
-from archsearch.errors import ExportError, InputError
-from archsearch.models import build_network
+from archsearch.errors import ExportError, InputError, MismatchError
+from archsearch.export.checksums import check_sum, read_checksums, write_checksums
+from archsearch.export.description import (
+    DESCRIPTION,
+    ExportedNetwork,
+    altered,
+    read_description,
+    write_description,
+)
+from archsearch.export.formats import FORMATS, TOLERANCES, open_onnx, open_pt2, run_source, write_formats
+from archsearch.export.naming import plain_names, to_plain
+from archsearch.export.raw_network import RawNetwork, build_fresh, build_trained
+from archsearch.export.safe_pt2 import check_pt2
 
-FORMAT = 1
-"""Version of the folder's format, held by architecture.yaml."""
+WEIGHTS = "model.safetensors"
 
-_FILES = ("architecture.yaml", "model.safetensors", "metrics.json", "MODEL_CARD.md")
+ALWAYS = (DESCRIPTION, WEIGHTS, "metrics.json", "MODEL_CARD.md")
+"""Files of every folder, whichever its formats and version."""
 
 
 @dataclass(frozen=True)
-class ExportedNetwork:
-    """All that an exported folder holds.
+class Compared:
+    """What came of comparing a folder's files with the trained network.
 
     Attributes:
-        input_shape: (channels, height, width), or (features,).
-        class_names: In the order of the logits.
-        mean: Of each channel of the training images, subtracted from an image in [0, 1].
-        std: Of each channel, by which it is divided then.
-        weights: State of the network, by name.
-        metrics: What metrics.json holds.
-        plugins: Packages that define its block.
+        differences: By format the largest difference of logits, in multiples of the largest logit (at
+            least 1).
+        runs: Raw images to logits: the network itself (``torch``), and the files that were opened for it.
     """
 
-    architecture: Architecture
-    input_shape: tuple[int, ...]
-    class_names: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    weights: Mapping[str, torch.Tensor]
-    metrics: Mapping[str, Any]
-    plugins: tuple[str, ...] = ()
+    differences: Mapping[str, float]
+    runs: Mapping[str, Callable[[Tensor], Tensor]]
 
 
-def write_export(network: ExportedNetwork, card: str, output: Path) -> None:
+def write_export(
+    network: ExportedNetwork, images: Tensor, output: Path, finish: Callable[[Path, Compared], None]
+) -> None:
     """Write the folder, whole or not at all; an older export in its place is replaced whole.
 
     Args:
         network: What is exported.
-        card: Text of the model card, Markdown.
+        images: Raw images on which each file is compared with the network.
         output: The folder.
+        finish: Writes what else the folder holds, once its formats have been found right.
 
     Raises:
         ExportError: Something else is in its place, or the place cannot be written.
+        MismatchError: A file computes something else than the network.
+    """
+    check_place(output)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
+            new = Path(temporary) / "new"
+            new.mkdir()
+            finish(new, _write_network(network, images, new))
+            write_checksums(new)
+            _settle(new)
+            _put_in_place(new, output, Path(temporary) / "old")
+    except OSError as error:
+        raise ExportError(
+            f"must be writable ({error.strerror or error})", path="--output", got=str(output)
+        ) from error
+
+
+def check_place(output: Path) -> None:
+    """Check that a folder may be written here.
+
+    Raises:
+        ExportError: Something else than an export is in its place.
     """
     if output.exists() and not _is_export(output) and not _is_empty(output):
         raise ExportError(
@@ -79,119 +105,157 @@ def write_export(network: ExportedNetwork, card: str, output: Path) -> None:
             got=str(output),
             fix="Choose another folder.",
         )
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}-") as temporary:
-            new = Path(temporary) / "new"
-            new.mkdir()
-            _write_files(network, card, new)
-            if output.exists():
-                output.rename(Path(temporary) / "old")
-            new.rename(output)
-    except OSError as error:
-        raise ExportError(f"must be writable ({error.strerror})", path="--output", got=str(output)) from error
+
+
+def check_several(output: Path) -> None:
+    """Check that folders may be written below this one.
+
+    Raises:
+        ExportError: It is an export itself, or no folder.
+    """
+    if not output.is_dir() or _is_export(output):
+        raise ExportError(
+            "must be a folder for several exports",
+            path="--output",
+            got=str(output),
+            fix="Choose another folder.",
+        )
 
 
 def load_export(folder: str | Path) -> nn.Module:
-    """Give an exported network back, in evaluation mode, on the CPU.
-
-    The network takes normalised images: see ``normalization`` in architecture.yaml.
+    """Give an exported network back, in evaluation mode, on the CPU; it takes normalised images.
 
     Raises:
         ExportError: A file is missing or altered, the folder is of another version, or a package that its
             block needs is not installed.
     """
+    return build_trained(read_export(folder))
+
+
+def load_raw(folder: str | Path) -> tuple[RawNetwork, ExportedNetwork]:
+    """Do the same with its preprocessing before it: the network takes raw images."""
+    described = read_export(folder)
+    return RawNetwork(build_trained(described), described).eval(), described
+
+
+def read_export(folder: str | Path) -> ExportedNetwork:
+    """Read description and weights of an exported network, by the names of its modules.
+
+    Raises:
+        ExportError: As of `load_export`.
+    """
     folder = Path(folder)
-    for name in ("architecture.yaml", "model.safetensors"):
-        if not (folder / name).is_file():
-            raise ExportError(f"must hold {name}", path=str(folder), fix="Export the network again.")
-    described = _read_description(folder / "architecture.yaml")
-    if described.get("weights_sha256") != _checksum(folder / "model.safetensors"):
-        raise _altered(folder / "model.safetensors", "its checksum is another than architecture.yaml says")
+    # first, for a folder of another version has other files
+    described = read_description(folder)
+    sums = read_checksums(folder)
+    for name in (DESCRIPTION, WEIGHTS):
+        check_sum(folder, name, sums)
     try:
-        _load_packages(tuple(described["plugins"]))
-        architecture = resolve_architecture(described["architecture"])
-        shape = tuple(int(size) for size in described["input_shape"])
-        with torch.random.fork_rng(devices=[]):
-            network = build_network(architecture, shape, len(described["classes"]))
-        network.load_state_dict(load_file(folder / "model.safetensors"))
+        tensors = load_file(folder / WEIGHTS)
+        own = build_fresh(described).state_dict()
     except SafetensorError as error:
-        raise _altered(folder / "model.safetensors", str(error)) from error
-    except RuntimeError as error:
-        # torch names the tensors that do not fit, one a line.
-        raise _altered(folder / "model.safetensors", str(error).splitlines()[0]) from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise _altered(folder / "architecture.yaml", f"{type(error).__name__}: {error}") from error
+        raise altered(folder / WEIGHTS, str(error)) from error
+    except (ValueError, TypeError) as error:
+        raise altered(folder / DESCRIPTION, f"{type(error).__name__}: {error}") from error
     except InputError as error:
-        where = str(folder / "architecture.yaml")
+        where = str(folder / DESCRIPTION)
         raise ExportError(error.rule, path=error.path, got=error.got, fix=error.fix, where=where) from error
-    return network.eval()
+    names = plain_names(own, described.architecture)
+    unknown = sorted(set(tensors) ^ set(names.values()))
+    fits = {plain: own[name].shape for name, plain in names.items()}
+    unfit = [plain for plain, tensor in tensors.items() if plain in fits and tensor.shape != fits[plain]]
+    if unknown or unfit:
+        raise altered(folder / WEIGHTS, f"{(unknown + unfit)[0]} does not fit the architecture")
+    return replace(described, weights={name: tensors[plain] for name, plain in names.items()})
 
 
-def _load_packages(packages: tuple[str, ...]) -> None:
-    for package in packages:
+def compare(raw: RawNetwork, network: ExportedNetwork, images: Tensor, folder: Path) -> Compared:
+    """Compute by how much each file's logits differ from the network's; model.py is executed."""
+    reloaded = replace(network, weights=_read_weights(network, folder))
+    runs: dict[str, Callable[[Tensor], Tensor]] = {"torch": raw}
+    if "pt2" in network.formats:
+        check_pt2(folder / FORMATS["pt2"])
+        runs["pt2"] = open_pt2(folder / FORMATS["pt2"])
+    if "onnx" in network.formats:
+        runs["onnx"] = open_onnx(folder / FORMATS["onnx"])
+    with torch.no_grad():
+        logits = {name: run(images.float()) for name, run in runs.items()}
+        logits["safetensors"] = RawNetwork(build_trained(reloaded), reloaded)(images.float())
+    if "python" in network.formats:
+        logits["python"] = run_source(folder / FORMATS["python"], images)
+    expected = logits.pop("torch")
+    return Compared({name: difference(found, expected) for name, found in logits.items()}, runs)
+
+
+def difference(logits: Tensor, expected: Tensor) -> float:
+    """Return the largest difference, in multiples of the largest expected logit or of 1; NaN is infinite."""
+    if logits.shape != expected.shape:
+        return float("inf")
+    largest = (logits - expected).abs().max() / expected.abs().max().clamp_min(1)
+    return float("inf") if largest.isnan() else float(largest)
+
+
+def check_differences(differences: Mapping[str, float]) -> None:
+    """Check each format against its tolerance.
+
+    Raises:
+        MismatchError: One is beyond it.
+    """
+    for name, found in differences.items():
+        if not found <= TOLERANCES[name]:
+            file = FORMATS.get(name, WEIGHTS)
+            raise MismatchError(
+                f"{file} does not compute what the trained network does: its logits differ by {found:.2g} of "
+                f"the largest, and may by {TOLERANCES[name]:g}. Nothing was exported."
+            )
+
+
+def _write_network(network: ExportedNetwork, images: Tensor, folder: Path) -> Compared:
+    weights = to_plain(network.weights, network.architecture)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    save_file(tensors, folder / WEIGHTS, metadata={"architecture_id": network.architecture.id})
+    write_description(network, folder)
+    # safetensors writes for its owner alone
+    (folder / WEIGHTS).chmod((folder / DESCRIPTION).stat().st_mode)
+    raw = RawNetwork(build_trained(network), network).eval()
+    write_formats(network, raw, folder)
+    compared = compare(raw, network, images, folder)
+    check_differences(compared.differences)
+    return compared
+
+
+def _read_weights(network: ExportedNetwork, folder: Path) -> dict[str, Tensor]:
+    tensors = load_file(folder / WEIGHTS)
+    return {
+        name: tensors[plain] for name, plain in plain_names(network.weights, network.architecture).items()
+    }
+
+
+def _settle(folder: Path) -> None:
+    """Have the disk keep everything before the folder gets its name."""
+    for path in (*folder.iterdir(), folder):
+        descriptor = os.open(path, os.O_RDONLY)
         try:
-            importlib.metadata.distribution(package)
-        except importlib.metadata.PackageNotFoundError as error:
-            rule = f"needs the package {package}, which is not installed"
-            raise ExportError(rule, path="plugins", fix="Install it, then load the network again.") from error
-    load_plugins(packages)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _put_in_place(new: Path, output: Path, old: Path) -> None:
+    if output.exists():
+        output.rename(old)
+    try:
+        new.rename(output)
+    except OSError:
+        if old.exists():
+            old.rename(output)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _is_export(folder: Path) -> bool:
-    return folder.is_dir() and all((folder / name).is_file() for name in _FILES)
+    return folder.is_dir() and all((folder / name).is_file() for name in ALWAYS)
 
 
 def _is_empty(folder: Path) -> bool:
     return folder.is_dir() and not any(folder.iterdir())
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_files(network: ExportedNetwork, card: str, folder: Path) -> None:
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.weights.items()}
-    save_file(weights, folder / "model.safetensors", metadata={"architecture_id": network.architecture.id})
-    described = {
-        "format": FORMAT,
-        "architecture": network.architecture.to_mapping(),
-        "architecture_id": network.architecture.id,
-        "input_shape": list(network.input_shape),
-        "classes": list(network.class_names),
-        "normalization": {"mean": list(network.mean), "std": list(network.std)},
-        "plugins": list(network.plugins),
-        "weights_sha256": _checksum(folder / "model.safetensors"),
-    }
-    text = io.StringIO()
-    YAML(typ="safe", pure=True).dump(described, text)
-    (folder / "architecture.yaml").write_text(text.getvalue(), encoding="utf-8")
-    metrics = json.dumps(network.metrics, indent=2, allow_nan=False)
-    (folder / "metrics.json").write_text(metrics + "\n", encoding="utf-8")
-    (folder / "MODEL_CARD.md").write_text(card, encoding="utf-8")
-
-
-def _read_description(path: Path) -> Mapping[str, Any]:
-    try:
-        described = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise _altered(path, type(error).__name__) from error
-    if not isinstance(described, dict) or "format" not in described:
-        raise _altered(path, "it has no format")
-    if described["format"] != FORMAT:
-        raise ExportError(
-            f"must be of format {FORMAT}",
-            path=str(path),
-            got=described["format"],
-            fix="Load it with the version of archsearch that wrote it, or export it again.",
-        )
-    return described
-
-
-def _altered(path: Path, what: str) -> ExportError:
-    return ExportError(
-        f"must be as it was exported ({what})",
-        path=str(path),
-        fix="Export the network again, or restore the file.",
-    )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
@@ -16,17 +19,29 @@ import archsearch
 from archsearch.architecture import resolve_architecture
 from archsearch.data import load_dataset
 from archsearch.data.module import ImageDataModule
+from archsearch.journal import TrialHistory
 from archsearch.models import build_network
 from archsearch.study.settings import DataSettings, TrainingSettings
 from tests.application.conftest import RunStudy
+from tests.command_line import Answer, call
 
 
-@pytest.fixture
-def exported(searched: RunStudy, tmp_path: Path) -> Path:
-    folder = tmp_path / "exported"
-    answer = searched.call("export", "searched", "--output", folder)
+@pytest.fixture(scope="module")
+def exported(searched: RunStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exporting") / "exported"
+    answer = export(searched, folder)
     assert (answer.code, answer.err) == (0, "")
     return folder
+
+
+def export(study: RunStudy, folder: Path, *arguments: object) -> Answer:
+    """Without ONNX and torch.export, which take seconds and are tested elsewhere."""
+    return study.call("export", study.name, "--output", folder, "--formats", "python", *arguments)
+
+
+def confirmed_trial(study: RunStudy) -> TrialHistory:
+    (trial,) = [trial for trial in study.history().trials.values() if trial.phase == "confirm"]
+    return trial
 
 
 def validation_logits(network: torch.nn.Module) -> torch.Tensor:
@@ -38,7 +53,7 @@ def validation_logits(network: torch.nn.Module) -> torch.Tensor:
 
 
 def test_load_gives_the_trained_network_back_bit_for_bit(searched: RunStudy, exported: Path) -> None:
-    (trial,) = [trial for trial in searched.history().trials.values() if trial.phase == "confirm"]
+    trial = confirmed_trial(searched)
     seed = min(trial.seeds, key=lambda seed: trial.replicates[seed].metrics["val_error"])
     trained = build_network(resolve_architecture(trial.architecture), (1, 8, 8), 10)
     trained.load_state_dict(load_file(searched.run_folder.weights(trial.number, seed)))
@@ -50,38 +65,115 @@ def test_load_gives_the_trained_network_back_bit_for_bit(searched: RunStudy, exp
     wrong = (logits.argmax(1) != labels).double().mean().item()
     told = json.loads((exported / "metrics.json").read_text())
     assert wrong == pytest.approx(trial.replicates[seed].metrics["val_error"])
-    assert wrong == pytest.approx(told["replicate"]["val_error"])
+    assert wrong == pytest.approx(told["validation"]["error"])
     assert (told["trial_number"], told["seed"]) == (trial.number, seed)
 
 
 def test_images_normalised_as_the_folder_says_are_those_it_was_trained_on(exported: Path) -> None:
     described = YAML(typ="safe").load(exported / "architecture.yaml")
-    normal = described["normalization"]
-    dataset = load_dataset(DataSettings(name="digits", train_limit=256))
-    images = dataset.train.images.float()
-    scaled = images / 255 if dataset.train.images.dtype == torch.uint8 else images
+    preprocessing = described["preprocessing"]
+    images = load_dataset(DataSettings(name="digits", train_limit=256)).train.images.float() / 255
 
-    assert normal["mean"] == pytest.approx([scaled.mean().item()], rel=1e-4)
-    assert normal["std"] == pytest.approx([scaled.std().item()], rel=1e-2)
+    assert preprocessing["largest"] == 255
+    assert preprocessing["mean"] == pytest.approx([images.mean().item()], rel=1e-4)
+    assert preprocessing["std"] == pytest.approx([images.std().item()], rel=1e-2)
     assert described["input_shape"] == [1, 8, 8]
     assert described["classes"] == [str(digit) for digit in range(10)]
+    assert described["formats"] == ["python"]
+
+
+def test_raw_images_are_classified_as_the_trained_network_does(exported: Path) -> None:
+    """With nothing but what the folder says: model.py as it stands there."""
+    names: dict[str, Any] = {"__name__": "model", "__file__": str(exported / "model.py")}
+    exec((exported / "model.py").read_text(), names)
+    images = load_dataset(DataSettings(name="digits", train_limit=256)).val.images
+
+    predicted = names["predict"](images).argmax(1)
+
+    assert torch.equal(predicted, validation_logits(archsearch.load(exported)).argmax(1))
+
+
+def test_metrics_are_those_of_the_journal_and_of_the_test_images(searched: RunStudy, exported: Path) -> None:
+    told = json.loads((exported / "metrics.json").read_text())
+    replicate = confirmed_trial(searched).replicates[told["seed"]]
+
+    assert told["test"]["error"] == pytest.approx(replicate.test["test_error"])
+    assert told["test"]["images"] == len(load_dataset(DataSettings(name="digits")).test)
+    assert len(told["test"]["per_class"]) == 10
+    assert (told["parameters"], told["macs"]) == (
+        confirmed_trial(searched).parameters,
+        confirmed_trial(searched).macs,
+    )
+    assert told["latency"]["ms"]["torch"]["median"] > 0
+    assert told["formats"] == {name: {"largest_difference": 0.0} for name in ("safetensors", "python")}
+    assert told["pruned"]["variants"][0]["val_accuracy"] == pytest.approx(told["validation"]["accuracy"])
+
+
+def test_the_folder_verifies_and_checksums_are_those_of_sha256sum(exported: Path) -> None:
+    answer = call("verify", exported, "--json", cwd=exported)
+    sums = subprocess.run(
+        ["sha256sum", "--check", "checksums.txt"], cwd=exported, capture_output=True, text=True
+    )
+
+    assert answer.code == 0
+    assert answer.json["files"] == sorted(
+        path.name for path in exported.iterdir() if path.name != "checksums.txt"
+    )
+    assert answer.json["differences"]["model.safetensors"] <= 1e-6
+    assert sums.returncode == 0
+    assert sums.stdout.count(": OK") == len(answer.json["files"])
+
+
+def test_an_image_file_is_classified_as_the_image_is(exported: Path, tmp_path: Path) -> None:
+    images = load_dataset(DataSettings(name="digits")).test.images[:5]
+    for number, image in enumerate(images):
+        Image.fromarray(image[0].numpy()).save(tmp_path / f"{number}.png")
+    names: dict[str, Any] = {"__name__": "model", "__file__": str(exported / "model.py")}
+    exec((exported / "model.py").read_text(), names)
+    expected = names["predict"](images)
+
+    answer = call("predict", exported, *(f"{number}.png" for number in range(5)), "--json", cwd=tmp_path)
+
+    assert [row["file"] for row in answer.json] == [f"{number}.png" for number in range(5)]
+    for row, probabilities in zip(answer.json, expected, strict=True):
+        assert row["class"] == str(int(probabilities.argmax()))
+        own = [row["probabilities"][str(digit)] for digit in range(10)]
+        assert own == pytest.approx(probabilities.tolist(), abs=1e-6)
+        assert list(row["probabilities"].values()) == sorted(own, reverse=True)
+
+
+def test_a_coloured_image_of_another_size_is_brought_to_what_the_network_takes(
+    exported: Path, tmp_path: Path
+) -> None:
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
+    (tmp_path / "text.png").write_text("no image")
+
+    taken = call("predict", exported, "red.png", cwd=tmp_path)
+    refused = call("predict", exported, "text.png", cwd=tmp_path)
+
+    assert (taken.code, refused.code) == (0, 2)
+    assert re.match(r"red\.png: \d \d+\.\d%, \d \d+\.\d%, \d \d+\.\d%\n", taken.out)
+    assert "text.png: must be an image that can be decoded" in refused.err
 
 
 def test_the_card_says_how_good_it_is_and_how_to_load_it(searched: RunStudy, exported: Path) -> None:
     card = (exported / "MODEL_CARD.md").read_text()
-    (trial,) = [trial for trial in searched.history().trials.values() if trial.phase == "confirm"]
+    trial = confirmed_trial(searched)
 
     assert card.startswith(f"# {trial.name}\n")
     assert f"{trial.metrics['val_error']:.2%} ± {trial.metrics['val_error_std']:.2%}" in card
     assert "archsearch.load(" in card
     assert "| learning_rate | 0.1 |" in card
+    assert "from model import CLASSES, load, predict" in card
+    assert "onnxruntime" not in card
 
 
-def test_an_export_again_replaces_the_earlier_one(searched: RunStudy, exported: Path) -> None:
+def test_an_export_again_replaces_the_earlier_one(searched: RunStudy, exported: Path, tmp_path: Path) -> None:
+    exported = shutil.copytree(exported, tmp_path / "exported")
     before = {path.name: path.read_bytes() for path in exported.iterdir()}
     (trial,) = [t for t in searched.history().trials.values() if t.name == "residual-14 w4 pad" and t.metrics]
 
-    answer = searched.call("export", "searched", "--output", exported, "--trial", trial.number)
+    answer = export(searched, exported, "--trial", trial.number)
 
     assert answer.out == f"Exported trial {trial.number} (residual-14 w4 pad) to {exported}\n"
     assert {path.name for path in exported.iterdir()} == set(before)
@@ -108,7 +200,7 @@ def test_a_trial_without_a_trained_network_is_refused(
 ) -> None:
     trial = next(t for t in searched.history().trials.values() if t.outcome == outcome)
 
-    answer = searched.call("export", "searched", "--output", tmp_path / "out", "--trial", trial.number)
+    answer = export(searched, tmp_path / "out", "--trial", trial.number)
 
     assert answer.code == 2
     assert "--trial: must be a trial with a trained network" in answer.err
@@ -135,6 +227,18 @@ def test_a_study_whose_weights_were_deleted_says_so(searched: RunStudy, tmp_path
     assert re.search(
         r"trial-0012-seed-\d\.safetensors: must hold the weights of trial 12, which were not kept", answer.err
     )
+
+
+def test_damaged_weights_of_the_study_are_named(searched: RunStudy, tmp_path: Path) -> None:
+    copy = shutil.copytree(searched.run_folder.path, tmp_path / "copy")
+    for path in (copy / "weights").iterdir():
+        path.write_bytes(path.read_bytes()[:-8])
+
+    answer = searched.call("export", copy, "--output", tmp_path / "out", "--formats", "python")
+
+    assert answer.code == 2
+    assert re.search(r"trial-0012-seed-\d\.safetensors: must be a file of weights", answer.err)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_study_is_found_by_name_folder_and_yaml_file(searched: RunStudy) -> None:

@@ -1,0 +1,132 @@
+"""A network in MLflow's registry classifies images over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import archsearch
+from archsearch.data import load_dataset
+from archsearch.data.module import Normalisation
+from archsearch.study.settings import DataSettings
+from tests.application.conftest import RunStudy
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+_LONGEST_START_S = 120
+
+
+@contextmanager
+def served(model_uri: str, study: RunStudy) -> Iterator[str]:
+    """Serve a registered model as a person would, on a free port of this machine."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    scripts = Path(sys.executable).parent
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", model_uri),
+            *("--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)),
+        ],
+        cwd=study.folder,
+        # MLflow starts uvicorn by its name
+        env={
+            **os.environ,
+            "MLFLOW_TRACKING_URI": study.uri,
+            "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + _LONGEST_START_S
+        while True:
+            assert process.poll() is None, "the server ended"
+            try:
+                urllib.request.urlopen(f"{address}/ping", timeout=2)
+                break
+            except (urllib.error.URLError, OSError):
+                assert time.monotonic() < deadline, "the server does not answer"
+                time.sleep(0.3)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
+def ask(address: str, images: torch.Tensor) -> np.ndarray[Any, Any]:
+    body = json.dumps({"inputs": {"images": images.tolist()}}).encode()
+    request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return np.asarray(json.load(answer)["predictions"]["logits"])
+
+
+@pytest.fixture(scope="module")
+def exported(swept: RunStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("registering") / "net"
+    answer = swept.call(
+        "export", "swept", "--output", folder, "--formats", "onnx", "--register", "digits", "--json"
+    )
+    assert answer.code == 0, answer.err
+    assert answer.json["registered"] == [{"name": "digits", "number": 1, "uri": "models:/digits/1"}]
+    return folder
+
+
+def test_a_registered_network_classifies_real_images_over_http(swept: RunStudy, exported: Path) -> None:
+    dataset = load_dataset(DataSettings(name="digits", train_limit=256))
+    images = dataset.test.images[:16]
+    normalised = Normalisation(dataset, torch.device("cpu"))(images)
+    with torch.inference_mode():
+        expected = archsearch.load(exported)(normalised).numpy()
+
+    with served("models:/digits/1", swept) as address:
+        logits = ask(address, images)
+        one = ask(address, images[:1])
+
+    assert np.allclose(logits, expected, atol=1e-4 * max(1, np.abs(expected).max()))
+    assert (logits.argmax(1) == expected.argmax(1)).all()
+    assert np.allclose(one, logits[:1], atol=1e-4)
+
+
+def test_what_is_registered_holds_signature_and_example_and_no_pickle(
+    swept: RunStudy, exported: Path, tmp_path: Path
+) -> None:
+    import mlflow
+
+    version = mlflow.MlflowClient(swept.uri, swept.uri).get_model_version("digits", "1")
+    mlflow.set_tracking_uri(swept.uri)
+    folder = Path(mlflow.artifacts.download_artifacts("models:/digits/1", dst_path=str(tmp_path)))
+
+    names = {path.name for path in folder.rglob("*") if path.is_file()}
+    assert {"MLmodel", "model.onnx", "input_example.json"} <= names
+    assert not any(name.endswith((".pkl", ".pth", ".pt", ".pickle")) for name in names)
+    assert "images" in (folder / "MLmodel").read_text()
+    assert version.tags["archsearch.study"] == "swept"
+    assert version.tags["archsearch.classes"] == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
+
+
+def test_a_network_exported_without_onnx_is_not_registered(swept: RunStudy, tmp_path: Path) -> None:
+    answer = swept.call(
+        "export", "swept", "--output", tmp_path / "net", "--formats", "python", "--register", "digits"
+    )
+
+    assert answer.code == 2
+    assert "--register needs onnx among --formats." in answer.err
+    assert not (tmp_path / "net").exists()
