@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -27,6 +28,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="faults with this in their name")
     parser.add_argument("--output", type=Path, help="Markdown file for the table")
     options = parser.parse_args()
+    # Services and mounts are given up by SIGTERM too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     # SQLAlchemy about MLflow's models.
     warnings.simplefilter("ignore")
     found: list[tuple] = []
