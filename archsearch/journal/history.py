@@ -130,7 +130,7 @@ class SessionHistory:
         known = {
             "archsearch": fields.get("archsearch"),
             "commit": f"{commit} with changes" if commit and fields.get("modified") else commit,
-            **fields.get("versions", {}),
+            **(fields.get("versions") or {}),
             "device": fields.get("device_name"),
         }
         return {name: str(value) for name, value in known.items() if value}

@@ -57,7 +57,7 @@ _DESCRIBED: Mapping[Holds, str] = {
     _metrics: "a mapping of numbers",
 }
 _TRAINING: Mapping[str, Holds] = {"trial": _integer, "seed": _integer}
-# A field may be None or missing; where that cannot be, its reader says so.
+# A field may be None or missing; where it cannot be missing, its reader says so.
 _SHAPES: Mapping[str, Mapping[str, Holds]] = {
     "study": {
         **dict.fromkeys(("name", "uid", "archsearch", "text", "source", "data_fingerprint"), _text),
@@ -71,7 +71,11 @@ _SHAPES: Mapping[str, Mapping[str, Holds]] = {
         "seeds": _mapping,
         "cells": _list,
     },
-    "session": {**dict.fromkeys(("host", "executor", "device"), _text), "pid": _integer, "slots": _integer},
+    "session": {
+        **dict.fromkeys(("host", "executor", "device", "device_name", "commit", "archsearch"), _text),
+        **dict.fromkeys(("pid", "slots", "devices_per_trial"), _integer),
+        "versions": _mapping,
+    },
     "trial": {
         **dict.fromkeys(("phase", "architecture_id", "name"), _text),
         **dict.fromkeys(("trial", "requested_depth", "parameters", "macs", "look"), _integer),
@@ -80,11 +84,12 @@ _SHAPES: Mapping[str, Mapping[str, Holds]] = {
         "seeds": _integers,
         "dropped": _list,
     },
-    "started": {**_TRAINING, "attempt": _integer},
+    "started": {**_TRAINING, "attempt": _integer, "packed": _integers},
     "epoch": {**_TRAINING, "epoch": _integer, "metrics": _metrics, "profile": _mapping},
     "replicate": {
         **_TRAINING,
         **dict.fromkeys(("outcome", "reason", "note"), _text),
+        "epochs": _integer,
         "metrics": _metrics,
         "repeated_of": _integer,
     },
@@ -100,6 +105,8 @@ _SHAPES: Mapping[str, Mapping[str, Holds]] = {
     "finished": {"reason": _text},
     "interrupted": {"reason": _text},
 }
+# What epochs are counted by: it cannot be None either.
+_COUNTS = ("epoch", "epochs")
 
 
 def check_shape(record: Record) -> None:
@@ -111,7 +118,8 @@ def check_shape(record: Record) -> None:
     fields = record.fields
     for name, holds in _SHAPES.get(record.kind, {}).items():
         value = fields.get(name)
-        if value is not None and not holds(value):
+        absent = value is None and not (name in _COUNTS and name in fields)
+        if not absent and not holds(value):
             raise JournalError(
                 f"journal, record {record.number}: {name} of the {record.kind} record must be "
                 f"{_DESCRIBED[holds]}. Restore the journal from a copy, or give the study a new name."

@@ -20,9 +20,6 @@ from archsearch.journal import Journal, RunFolder
 from tests.application.conftest import RunStudy
 from tests.command_line import call
 
-# SQLAlchemy about MLflow's own models.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
-
 KINDS = ("session", "started", "compute")
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from archsearch.application.exporting import export_trial, load
+from archsearch.application.exporting import export_study
+from archsearch.application.loading import load
 from archsearch.application.running import run_study
 from archsearch.journal import RunFolder, read_journal
 from archsearch.study import parse_study
@@ -118,7 +119,7 @@ def test_a_node_killed_in_the_middle_costs_nothing_but_time(cluster, tmp_path, c
             assert {**replicate.test, "latency_ms": 0} == {**twin.test, "latency_ms": 0}
     assert capfd.readouterr() == ("", "")
 
-    export_trial("on-ray", tmp_path / "exported", runs_folder=tmp_path)
+    export_study("on-ray", tmp_path / "exported", formats=["python"], runs_folder=tmp_path)
     assert not load(tmp_path / "exported").training
 
 
