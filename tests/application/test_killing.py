@@ -9,13 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from archsearch.journal import Record, read_journal, replay
 from tests.command_line import call, start
 from tests.tracking.store_content import read_content
-
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
 
 STUDY = """
 name: killed

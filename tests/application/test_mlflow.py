@@ -13,8 +13,6 @@ from archsearch.journal import StudyHistory, TrialHistory
 from tests.application.conftest import RunStudy
 from tests.tracking.store_content import read_content
 
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
-
 ENDS = {"complete": "FINISHED", "repeated": "FINISHED", "failed": "FAILED"}
 
 

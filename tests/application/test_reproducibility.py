@@ -22,9 +22,6 @@ from tests.application.conftest import RunStudy
 from tests.command_line import call
 from tests.tracking.store_content import read_content
 
-# SQLAlchemy about MLflow's own models.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
-
 STUDY = """
 name: small
 data: {name: digits, train_limit: 128}

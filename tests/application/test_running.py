@@ -109,7 +109,6 @@ def test_the_test_set_is_read_for_what_is_reported_and_nothing_else(
     assert tested(swept) == {(phase, seed) for phase in ("include", "sweep") for seed in (0, 1)}
 
 
-@pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
 def test_a_second_run_trains_nothing_and_changes_nothing(searched: RunStudy) -> None:
     before, rows = files(searched.run_folder.path), read_content(searched.uri, searched.uid)
 

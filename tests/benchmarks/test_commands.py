@@ -27,8 +27,6 @@ from benchmarks import (
 from benchmarks.postgresql import PostgreSQL, find_programs
 from benchmarks.recorded_table import load_table
 
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
-
 Run = Callable[..., list[dict[str, Any]]]
 
 

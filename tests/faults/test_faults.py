@@ -16,8 +16,6 @@ from tests.tracking.studies import Study, varied_study
 
 TIMES = 5
 
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
-
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Workshop]:

@@ -18,9 +18,6 @@ from tests.tracking.studies import Study, steps_of_a_varied_study, varied_study
 
 ROOT = Path(__file__).parents[2]
 
-# SQLAlchemy about MLflow's own models.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
-
 
 def wait_for(condition, timeout_s=60):
     deadline = time.monotonic() + timeout_s

@@ -9,9 +9,6 @@ from tests.services import MLFLOW
 from tests.tracking.store_content import read_content
 from tests.tracking.studies import Study, steps_of_a_varied_study
 
-# SQLAlchemy about MLflow's own models.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
-
 
 @pytest.mark.slow
 def test_a_server_holds_what_a_file_holds(services, folder, uri, capfd):

@@ -12,9 +12,6 @@ from archsearch.tracking.mirror import Mirror
 from tests.tracking.store_content import read_content
 from tests.tracking.studies import START, Study, steps_of_a_varied_study, varied_study
 
-# SQLAlchemy about MLflow's own models.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
-
 
 @pytest.fixture(scope="module")
 def synced(tmp_path_factory, empty_store):

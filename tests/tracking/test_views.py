@@ -15,9 +15,6 @@ from archsearch.tracking.pages import WholeStudies, widen
 from archsearch.tracking.views import experiment_tags
 from tests.tracking.studies import Study, varied_study
 
-# SQLAlchemy about MLflow's own models.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:sqlalchemy.exc.SADeprecationWarning")
-
 PREFIX = "mlflow.sharedViewState."
 
 
