@@ -10,6 +10,7 @@ from archsearch.export.description import ExportedNetwork
 from archsearch.export.formats import TOLERANCES
 from archsearch.export.usage import list_usage
 from archsearch.journal import StudyHistory, TrialHistory
+from archsearch.study.public_text import escape_markdown
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def _what_it_is(facts: CardFacts) -> list[str]:
     return [
         f"An image classifier with {trial.architecture['depth']} weighted layers, "
         f"{facts.metrics['parameters']:,} parameters and {facts.metrics['macs']:,} multiply-accumulates an "
-        f"image. Input: {shape}; classes: {', '.join(network.class_names)}.",
+        f"image. Input: {shape}; classes: {', '.join(map(escape_markdown, network.class_names))}.",
         "",
         f"Found by the study `{header['name']}` (archsearch {header['archsearch']}), trial {trial.number}, "
         f"seed {facts.seed}, architecture `{trial.architecture_id}`.",
@@ -89,7 +90,8 @@ def _how_good(metrics: Mapping[str, Any]) -> list[str]:
         *rows,
         "",
         "Evaluated in float32 on a CPU; the interval is that of the images (Wilson), not of seeds. "
-        f"Its worst class of the test is {worst['class']}: {worst['accuracy']:.2%} of {worst['images']}. "
+        f"Its worst class of the test is {escape_markdown(worst['class'])}: {worst['accuracy']:.2%} of "
+        f"{worst['images']}. "
         "`metrics.json` has every class, `confusion.png` what it takes for what.",
     ]
 

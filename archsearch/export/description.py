@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from archsearch.architecture import Architecture, load_plugins, resolve_architecture
-from archsearch.errors import ExportError, InputError
+from archsearch.errors import ExportError, InputError, StudyError
+from archsearch.study.yaml_reading import decode, read_yaml
 
 FORMAT_VERSION = 2
 """Version of the folder, held by architecture.yaml."""
@@ -127,9 +127,10 @@ def _read_mapping(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise missing(path.parent, path.name)
     try:
-        described = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise altered(path, type(error).__name__) from error
+        # Within the bounds of a study: a folder may come from anybody.
+        described = read_yaml(decode(path.read_bytes(), path.name), path.name).value
+    except StudyError as error:
+        raise altered(path, error.rule) from error
     # the first version called it `format`
     version = (
         described.get("format_version", described.get("format")) if isinstance(described, dict) else None

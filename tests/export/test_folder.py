@@ -161,7 +161,8 @@ def test_weights_of_another_network_are_named(change: str, folder: Path) -> None
         ("input_shape: [1, 8, 8]", "input_shape: eight", r"must be as it was exported \(ValueError"),
         ("input_shape: [1, 8, 8]", "input_shape: [8]", r"must be \(channels, height, width\)"),
         ("classes:", "klasses:", r"must be as it was exported \(KeyError: 'classes'\)"),
-        ("format_version: 2", "]", r"architecture\.yaml: must be as it was exported \(ParserError\)"),
+        ("format_version: 2", "]", r"architecture\.yaml: must be as it was exported \(must be YAML"),
+        ("block: residual", "block: " + "[" * 100, r"architecture\.yaml: must be as it was exported \(must"),
         ("format_version: 2", "", r"must be as it was exported \(it has no format_version\)"),
     ],
 )
