@@ -21,7 +21,7 @@ from archsearch.search.candidates import (
     examine,
     examine_baseline,
 )
-from archsearch.search.cell_search import CellSearch, Memo, Told, told_to_optuna
+from archsearch.search.cell_searches import CellSearches
 from archsearch.search.inbox import Inbox, describe_report, is_known
 from archsearch.search.jobs import Workplace, build_job
 from archsearch.search.keeping import Keeping
@@ -68,12 +68,10 @@ class Conductor:
         self._running: dict[Replicate, Replicate] = {}
         self._stopping: set[Replicate] = set()
         self._lost: Counter[Replicate] = Counter()
-        self._searches: dict[str, CellSearch] = {}
+        self._searches = CellSearches(study, self._replay.trials)
         url, directions = study.tracking.optuna, tuple(study.objectives.values())
         self._mirror = OptunaMirror(url, study.name, directions) if url else None
-        pruning = study.pruner.name != "none"
-        self._pruned_by = next(iter(study.objectives)) if pruning else None
-        self._agenda = Agenda(study, lambda cell: self._search(cell.values).exhausted)
+        self._agenda = Agenda(study, lambda cell: self._searches.of(cell.values).exhausted)
         for record in journal.records:
             self._replay.add(record)
             self._spending.add(record)
@@ -98,7 +96,7 @@ class Conductor:
                 if replicate.outcome not in UNDER_WAY:
                     self._queue.end(trial, seed)
         for number in list(self.trials):
-            self._restore(number)
+            self._searches.restore(self.trials[number])
             self._extend_seeds(number)
             self._copy_to_mirror(number)
         for number, trial in list(self.trials.items()):
@@ -167,31 +165,6 @@ class Conductor:
 
     # Going on where the journal ends.
 
-    def _restore(self, number: int) -> None:
-        trial = self.trials[number]
-        if trial.optuna is None:
-            return
-        outcome = told_to_optuna(trial)
-        told = (outcome, trial.objective_values) if outcome else None
-        trained = all(
-            seed in trial.replicates and trial.replicates[seed].outcome not in UNDER_WAY
-            for seed in trial.seeds
-        )
-        epochs = self._pruning_curve(trial) if told else []
-        depth = trial.architecture.get("depth")
-        self._search(trial.cell).restore(number, Memo(**trial.optuna), epochs, told, depth=depth)
-        if trained and not told:
-            self._report_again(trial)
-
-    def _report_again(self, trial: TrialHistory) -> None:
-        """Report again what has ended and was not told: what pruners noted of it, no record holds yet."""
-        depth, epochs = trial.architecture["depth"], trial.training["epochs"]
-        # One that repeats another reports when it is told.
-        if trial.replicates[trial.seeds[0]].repeated_of is None:
-            for epoch, value in enumerate(self._pruning_curve(trial)[: epochs - 1]):
-                if self._search(trial.cell).report(trial.number, epoch, value, depth=depth):
-                    return
-
     def _extend_seeds(self, number: int) -> None:
         trial = self.trials[number]
         more = [seed for seed in self._seeds(trial.phase) if seed not in trial.seeds]
@@ -255,7 +228,7 @@ class Conductor:
         values = dict(need.confirms.values) if need.confirms else {}
         memo = None
         if need.phase == "search":
-            values, memo = self._search(cell).ask(number)
+            values, memo = self._searches.of(cell).ask(number)
         candidate = self._examine(need.phase, need.name, {**cell, **values})
         self.record(
             "trial",
@@ -280,25 +253,10 @@ class Conductor:
         else:
             self._enqueue(number)
 
-    def _pruning_curve(self, trial: TrialHistory) -> list[float]:
-        """What Optuna heard of a trial epoch by epoch."""
-        replicate = trial.replicates.get(trial.seeds[0])
-        if self._pruned_by is None or replicate is None:
-            return []
-        if replicate.repeated_of is not None:
-            return self._pruning_curve(self.trials[replicate.repeated_of])
-        return [metrics[self._pruned_by] for metrics in replicate.epochs]
-
     def _seeds(self, phase: str) -> tuple[int, ...]:
         if phase == "search" or not self._study.seeds:
             return (self._study.search_seed,)
         return self._study.seeds
-
-    def _search(self, cell: Mapping[str, Any]) -> CellSearch:
-        label = label_values(cell)
-        if label not in self._searches:
-            self._searches[label] = CellSearch(self._study, label, cell)
-        return self._searches[label]
 
     # Replicates.
 
@@ -346,13 +304,8 @@ class Conductor:
             self._stop_if_pruned(report)
 
     def _stop_if_pruned(self, report: EpochReport) -> None:
-        number, seed, epoch = report.trial, report.seed, report.epoch
-        trial = self.trials[number]
-        last = epoch + 1 >= trial.training["epochs"]
-        if trial.optuna is None or self._pruned_by is None or last or (number, seed) in self._stopping:
-            return
-        value, depth = report.metrics[self._pruned_by], trial.architecture["depth"]
-        if self._search(trial.cell).report(number, epoch, value, depth=depth):
+        number, seed = report.trial, report.seed
+        if (number, seed) not in self._stopping and self._searches.hear(report):
             self._stopping.add((number, seed))
             self._workplace.executor.stop(number, seed)
 
@@ -418,14 +371,7 @@ class Conductor:
         trial = self.trials[number]
         repeats = {replicate.repeated_of for replicate in trial.replicates.values()}
         repeated = bool(repeats) and None not in repeats
-        attributes = None
-        if trial.optuna is not None and trial.outcome is None:
-            search = self._search(trial.cell)
-            if repeated:
-                for epoch, value in enumerate(self._pruning_curve(trial)):
-                    search.report(number, epoch, value, depth=trial.architecture["depth"])
-            outcome: Told = "pruned" if settlement.outcome == "infeasible" else settlement.outcome
-            attributes = search.tell(number, outcome, settlement.values, violations)
+        attributes = self._searches.tell(trial, settlement, violations, repeated=repeated)
         self.record(
             "told",
             trial=number,
@@ -442,5 +388,4 @@ class Conductor:
     def _copy_to_mirror(self, number: int) -> None:
         trial = self.trials[number]
         if self._mirror is not None and trial.optuna is not None and trial.outcome is not None:
-            frozen = self._search(trial.cell).frozen(number)
-            self._mirror.add(label_values(trial.cell), number, frozen)
+            self._mirror.add(label_values(trial.cell), number, self._searches.frozen(trial))

@@ -167,7 +167,7 @@ def test_the_pruner_hears_each_epoch_once(laboratory: Laboratory) -> None:
     executor = KeepingExecutor(kept=(2,), lost=(4,))
     conductor = laboratory.run(text, executor, listen=listen)
     assert heard.count((0, 3)) == 2
-    frozen = conductor._search({}).frozen(0)
+    frozen = conductor._searches.of({}).frozen(0)
     # the last epoch is the trial's value, and no longer the pruner's
     assert sorted(frozen.intermediate_values) == [1, 2, 3, 4, 5]
 
