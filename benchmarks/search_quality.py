@@ -49,6 +49,8 @@ METHODS = {
         Method("nsga2", {"sampler": "{name: nsga2, population_size: 20}"}),
         Method("tpe", {"sampler": "tpe"}),
         Method("gp", {"sampler": "gp"}),
+        Method("evolution", {"sampler": "evolution"}),
+        Method("local_search", {"sampler": "local_search"}),
         Method("random+median", {"sampler": "random", "pruner": "median"}),
         Method("random+successive_halving", {"sampler": "random", "pruner": "successive_halving"}),
         Method("random+hyperband", {"sampler": "random", "pruner": "hyperband"}),

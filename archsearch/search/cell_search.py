@@ -14,9 +14,10 @@ import optuna
 from optuna.distributions import distribution_to_json, json_to_distribution
 from optuna.trial import FrozenTrial, TrialState
 
+from archsearch.errors import InputError
 from archsearch.journal import TrialHistory
 from archsearch.search.depth_fairness import count_grace_epochs, keep_similar
-from archsearch.search.proposals import suggest
+from archsearch.search.proposals import read_params, suggest
 from archsearch.search.samplers import build_pruner, build_sampler, derive_seed, hand_on
 from archsearch.study import Dimension, StudyConfig, combine
 from archsearch.study.settings import TrainingSettings
@@ -70,6 +71,7 @@ class CellSearch:
             ),
         )
         self._trials: dict[int, optuna.Trial] = {}
+        self._named: dict[str, str] = {}
         self._grid_size = (
             _count_combinations(study.search, self._known) if study.sampler.name == "grid" else None
         )
@@ -87,6 +89,7 @@ class CellSearch:
             self._study.sampler.options,
             cell_seed=derive_seed(*seeds),
             trial_seed=derive_seed(*seeds, number),
+            key=self._name_training,
         )
         hand_on(self._optuna.sampler, sampler)
         self._optuna.sampler = sampler
@@ -94,6 +97,21 @@ class CellSearch:
         values = suggest(trial, self._study.search, self._known)
         self._trials[number] = trial
         return values, self._memo(number)
+
+    def _name_training(self, params: Mapping[str, Any]) -> str:
+        """Name what values would train, alike for all that build and train the same."""
+        name = repr(sorted(params.items()))
+        if name not in self._named:
+            self._named[name] = self._resolve_name(params) or name
+        return self._named[name]
+
+    def _resolve_name(self, params: Mapping[str, Any]) -> str:
+        values = read_params(params, self._study.search, self._known)
+        try:
+            spec = self._study.resolve({**self._known, **values})
+        except InputError:
+            return ""
+        return repr((spec.architecture.id, spec.training, spec.data))
 
     def _memo(self, number: int) -> Memo:
         frozen = self.frozen(number)

@@ -30,6 +30,19 @@ def suggest(trial: optuna.Trial, dimensions: Sequence[Dimension], known: Mapping
     return values
 
 
+def read_params(
+    params: Mapping[str, Any], dimensions: Sequence[Dimension], known: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Turn Optuna's values back into values by path; a dimension that does not apply is left out."""
+    values: dict[str, Any] = {}
+    for dimension in dimensions:
+        if dimension.label in params and dimension.applies({**known, **values}):
+            value = params[dimension.label]
+            by_label = {_label(choice): choice for choice in dimension.choices}
+            values[dimension.path] = by_label[value] if dimension.kind == "choice" else value
+    return values
+
+
 def _suggest_one(trial: optuna.Trial, dimension: Dimension) -> Any:
     name = dimension.label
     if dimension.kind == "choice":

@@ -17,6 +17,8 @@ from optuna.samplers import BaseSampler
 
 from archsearch.errors import StudyError
 from archsearch.search.column_tpe import ColumnTPESampler
+from archsearch.search.evolution import EvolutionSampler, LocalSearchSampler
+from archsearch.search.neighbours import Key
 
 T = TypeVar("T")
 
@@ -44,15 +46,18 @@ def derive_seed(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
-def build_sampler(name: str, options: Mapping[str, Any], *, cell_seed: int, trial_seed: int) -> BaseSampler:
+def build_sampler(
+    name: str, options: Mapping[str, Any], *, cell_seed: int, trial_seed: int, key: Key
+) -> BaseSampler:
     """Build the sampler of one proposal.
 
     Args:
-        name: tpe, random, grid, qmc, nsga2 or gp.
-        options: Keyword arguments of Optuna's class.
+        name: tpe, random, grid, qmc, nsga2, gp, evolution or local_search.
+        options: Keyword arguments of its class.
         cell_seed: Seed that all proposals of the cell share; a quasi-random sequence is one sequence only
             while its scrambling stays the same.
         trial_seed: Seed of this proposal alone.
+        key: Tells apart what values would train.
 
     Raises:
         StudyError: Optuna refuses the options.
@@ -74,6 +79,8 @@ def build_sampler(name: str, options: Mapping[str, Any], *, cell_seed: int, tria
         "gp": lambda **given: optuna.samplers.GPSampler(
             **{"seed": trial_seed, "warn_independent_sampling": False, **given}
         ),
+        "evolution": lambda **given: EvolutionSampler(key=key, seed=trial_seed, **given),
+        "local_search": lambda **given: LocalSearchSampler(key=key, seed=trial_seed, **given),
     }
     return _made(makers[name], options, path=f"sampler.{name}")
 

@@ -16,7 +16,7 @@ from archsearch.study.checks import check_depths, check_grid, check_used
 from archsearch.study.schema import StudyConfig
 from archsearch.study.settings import BudgetSettings, ExecutionSettings, TrackingSettings
 from archsearch.study.space_reading import SpaceReader
-from archsearch.study.vocabulary import PRUNERS, SAMPLERS, STUDY_KEYS
+from archsearch.study.vocabulary import OF_ONE_OBJECTIVE, PRUNERS, SAMPLERS, STUDY_KEYS
 from archsearch.study.yaml_reading import MAX_BYTES, Document, decode, read_yaml
 
 MAX_TRIALS = 1_000_000
@@ -138,6 +138,9 @@ def _read_trials(document: Document, *, searches: bool) -> int | None:
 
 
 def _check_together(document: Document, study: StudyConfig, space: SpaceReader) -> None:
+    if study.sampler.name in OF_ONE_OBJECTIVE and len(study.objectives) > 1:
+        rule = "must be one that takes several objectives, such as nsga2 or tpe"
+        raise document.error(("sampler",), rule, got=study.sampler.name)
     if study.pruner.name != "none" and len(study.objectives) > 1:
         rule = "must be none with several objectives: trials then have no single value to compare"
         raise document.error(("pruner",), rule, got=study.pruner.name)

@@ -53,7 +53,8 @@ _STARTUP = {"n_startup_trials": _COUNT}
 _PATIENCE = {**_STARTUP, "n_warmup_steps": _COUNT, "interval_steps": _POSITIVE, "n_min_trials": _POSITIVE}
 _HALVING = {"reduction_factor": {"type": "integer", "minimum": 2, "maximum": 1000}, "bootstrap_count": _COUNT}
 
-# JSON Schema of each option, by its name in Optuna 5; options that are functions are left out.
+# JSON Schema of each option, by its name in Optuna 5, of the last two samplers by our own; options that are
+# functions are left out.
 SAMPLERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "tpe": {
         **_STARTUP,
@@ -72,7 +73,14 @@ SAMPLERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "swapping_prob": _SHARE,
     },
     "gp": {**_STARTUP, "deterministic_objective": _SWITCH},
+    "evolution": {
+        "population_size": {"type": "integer", "minimum": 2, "maximum": 100_000},
+        "sample_size": {"type": "integer", "minimum": 1, "maximum": 100_000},
+    },
+    "local_search": {"n_startup_trials": {"type": "integer", "minimum": 1, "maximum": 1_000_000}},
 }
+OF_ONE_OBJECTIVE = ("evolution", "local_search")
+"""Samplers that must know which of two trials is the better one."""
 PRUNERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "none": {},
     "median": _PATIENCE,

@@ -57,6 +57,12 @@ STUDIES = {
     + ONE
     + SMALL
     + "sampler: {name: gp, n_startup_trials: 4}\npruner: {name: median, n_startup_trials: 1}\n",
+    "evolution median": SEARCH
+    + ONE
+    + SMALL
+    + "sampler: {name: evolution, population_size: 2, sample_size: 2}\n"
+    + "pruner: {name: median, n_startup_trials: 1}\n",
+    "local_search none": SEARCH + ONE + "sampler: {name: local_search, n_startup_trials: 2}\n",
     "gp none": SEARCH.replace("trials: 8", "trials: 6") + TWO + "sampler: {name: gp, n_startup_trials: 4}\n",
 }
 

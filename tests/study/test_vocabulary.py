@@ -7,6 +7,7 @@ import inspect
 import optuna
 import pytest
 
+from archsearch.search.evolution import EvolutionSampler, LocalSearchSampler
 from archsearch.study.vocabulary import PRUNERS, SAMPLERS
 
 CLASSES = {
@@ -16,6 +17,8 @@ CLASSES = {
     "qmc": optuna.samplers.QMCSampler,
     "nsga2": optuna.samplers.NSGAIISampler,
     "gp": optuna.samplers.GPSampler,
+    "evolution": EvolutionSampler,
+    "local_search": LocalSearchSampler,
     "none": optuna.pruners.NopPruner,
     "median": optuna.pruners.MedianPruner,
     "percentile": optuna.pruners.PercentilePruner,
