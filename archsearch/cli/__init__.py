@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import signal
 import sys
 
 import click
@@ -83,6 +84,8 @@ def main() -> None:
         click.echo(f"archsearch: {error}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort) as stop:
+        # Another Ctrl-C while Python cleans up would print a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         click.echo("archsearch: stopped. The same command goes on from here.", err=True)
         # click makes an Abort of either
         sys.exit(143 if Terminated in (type(stop), type(stop.__cause__)) else 130)

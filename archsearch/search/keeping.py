@@ -85,8 +85,9 @@ class Keeping:
         return ranked[:1] if len(self._objectives) == 1 else pareto_front(ranked, self._objectives)
 
     def _remove_halves(self) -> None:
-        """Remove weights that a worker or conductor was killed over."""
-        _remove(self._folder.weights(0, 0).parent.glob(f"*{PART_SUFFIX}"))
+        """Remove weights and states that a worker or conductor was killed over."""
+        for kind in (self._folder.weights, self._folder.checkpoint):
+            _remove(kind(0, 0).parent.glob(f"*{PART_SUFFIX}"))
 
     def _remove_weights(self, trial: TrialHistory) -> None:
         _remove(

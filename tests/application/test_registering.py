@@ -106,10 +106,12 @@ def test_a_registered_network_classifies_real_images_over_http(swept: RunStudy, 
 
 
 def test_what_is_registered_holds_signature_and_example_and_no_pickle(
-    swept: RunStudy, exported: Path, tmp_path: Path
+    swept: RunStudy, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mlflow
 
+    # set_tracking_uri sets it too, for whoever comes after this test
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", swept.uri)
     version = mlflow.MlflowClient(swept.uri, swept.uri).get_model_version("digits", "1")
     mlflow.set_tracking_uri(swept.uri)
     folder = Path(mlflow.artifacts.download_artifacts("models:/digits/1", dst_path=str(tmp_path)))

@@ -65,6 +65,8 @@ class Starter:
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         added = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **(environment or {})}
         self._environment = {**os.environ, **added}
+        # MLflow sets it for a process in which somebody has chosen a store.
+        self._environment.pop("MLFLOW_TRACKING_URI", None)
         self._commands: dict[int, Command] = {}
         self._lock = threading.Lock()
         self._answers: list[dict[str, Any]] = []
@@ -92,6 +94,8 @@ class Starter:
         self._process.stdin.close()
         self._process.wait()
         self._listener.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
     def start(
         self,

@@ -14,6 +14,11 @@ from tests.faults.fault import Fault
 from tests.faults.workshop import Workshop
 from tests.tracking.studies import Study, varied_study
 
+# Connections are cut on purpose, and nobody closes what is left of them.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in.*socket:pytest.PytestUnraisableExceptionWarning"
+)
+
 TIMES = 5
 
 
