@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,8 +166,10 @@ def _find_lost(shop: Workshop, study: Study, command: Command, uri: str) -> Iter
     said = command.said()
     if command.code:
         yield f"exit code {command.code}: {said}"
-    if said.count("cannot be written") > 1:
-        yield f"the terminal says it more than once: {said}"
+    # A restarted database is behind MLflow and Optuna's storage, each of which is told of.
+    for store in (r"MLflow at \S+", "Optuna's storage"):
+        if len(re.findall(f"{store} cannot be written", said)) > 1:
+            yield f"the terminal says it more than once: {said}"
     yield from shop.find_lost(study, uri)
 
 
