@@ -86,10 +86,12 @@ def kill_workers(shop: Workshop, place: Path, times: int) -> Finding:
             return Finding(killed, tuple(lost), tuple(recoveries))
         study = shop.begin_with_mlflow(place / str(number), sweeping())
         command = shop.starter.start("run", study.file, cwd=study.place, cores=2)
+        heard = 0
         while command.code is None:
             time.sleep(generator.uniform(0.05, _LONGEST_WORK_S))
-            if killed < times and study.records("epoch"):
-                killed += _kill_a_worker(command, generator)
+            # Several that are killed before they have come up end a run, as they should.
+            if killed < times and (epochs := len(study.records("epoch"))) > heard:
+                killed, heard = killed + _kill_a_worker(command, generator), epochs
         assert command.code == 0, command.said()
         lost += shop.find_lost(study, f"sqlite:///{study.place / 'mlflow.db'}", cores=2)
         recoveries += _until_trained_again(study)
