@@ -2,16 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+DOCS_INSTALLED := .venv/docs-installed
 
-# Two tests at a time, each with one thread: on two cores more threads only wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
+# Two files at a time, each with one thread: on two cores more threads only wait for each other. In their order, for by
+# number of tests those with few long ones would come last, one alone at the end.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test test-slow faults lint audit fuzz benchmarks
+.PHONY: quickstart test test-slow faults lint docs audit fuzz benchmarks
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,postgresql,grpc,ray,onnx]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,postgresql,grpc,ray,onnx,dashboard]'
 	touch $@
 
 quickstart: $(INSTALLED)  ## search small networks on digits, then export the best one
@@ -19,11 +21,11 @@ quickstart: $(INSTALLED)  ## search small networks on digits, then export the be
 	$(BIN)/archsearch export resnet-space --output exported/resnet-space
 
 test: $(INSTALLED)  ## the everyday tests
-	$(PYTEST) --dist loadfile
+	$(PYTEST)
 
 # With real services beside them, where PostgreSQL is installed.
 test-slow: $(INSTALLED)  ## the tests that take longer
-	$(BIN)/python -m tests.services env $(PYTEST) --dist worksteal --durations 30 -m 'slow and not ray'
+	$(BIN)/python -m tests.services env $(PYTEST) --durations 30 -m 'slow and not ray'
 	$(BIN)/pytest -m 'slow and ray'
 
 faults: $(INSTALLED)  ## provoke every fault, often, for real; the table goes into docs
@@ -34,6 +36,13 @@ lint: $(INSTALLED)  ## style, types, direction of the imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+docs: $(DOCS_INSTALLED)  ## the documentation as a site, in site/; any warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 audit: $(INSTALLED)  ## weaknesses of the code (bandit), known ones of the pinned packages (pip-audit)
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive archsearch
@@ -46,7 +55,7 @@ fuzz: $(INSTALLED)  ## study loader, journal reader and architecture builder, MI
 # One after the other, on a machine that does nothing else; each says in its docstring what it compares.
 BENCHMARKS := overhead growth scale search_quality
 # A worker of a small network has one thread.
-OF_ONE_THREAD := throughput packing signals precision deterministic
+OF_ONE_THREAD := throughput packing signals precision deterministic predictors
 benchmarks: $(INSTALLED)  ## speed, scale and search quality, into benchmarks/results
 	for name in $(BENCHMARKS); do \
 	  $(BIN)/python -m benchmarks.$$name --output benchmarks/results/$$name.json || exit 1; \

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from multiprocessing.pool import Pool
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -12,13 +15,26 @@ from benchmarks.tasks import Task, Training, normalized_splits
 
 def run(task: Task) -> float:
     """Train the sweep; returns the mean validation accuracy."""
+    accuracies = _train_all(task, task.trainings())
+    return sum(accuracies) / len(accuracies)
+
+
+def run_dealt(task: Task, pool: Pool, processes: int) -> float:
+    """Train the sweep in so many of these loops at once; returns the mean validation accuracy."""
+    trainings = list(task.trainings())
+    parts = [(task, trainings[first::processes]) for first in range(processes)]
+    accuracies = [accuracy for part in pool.starmap(_train_all, parts) for accuracy in part]
+    return sum(accuracies) / len(accuracies)
+
+
+def _train_all(task: Task, trainings: Iterable[Training]) -> list[float]:
     dataset, splits = normalized_splits(task)
     accuracies = []
-    for training in task.trainings():
+    for training in trainings:
         torch.manual_seed(training.seed)
         network = task.network(training.depth, dataset)
         accuracies.append(_train(task, training, network, splits))
-    return sum(accuracies) / len(accuracies)
+    return accuracies
 
 
 def _train(task: Task, training: Training, network: nn.Module, splits: dict) -> float:

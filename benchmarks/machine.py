@@ -11,12 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from archsearch.application.provenance import find_processor
+from archsearch.training.hardware import computes_bf16
+
 
 def describe_machine() -> dict[str, Any]:
     """Processor, cores and versions, for the head of a result."""
     libraries = ("torch", "pytorch-lightning", "optuna", "mlflow", "archsearch")
     return {
         "machine": platform.machine(),
+        "processor": find_processor(),
+        "bf16": computes_bf16("cpu"),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         **{name: _version(name) for name in libraries},

@@ -3,14 +3,17 @@
     python -m benchmarks.overhead --output benchmarks/results/overhead.json
     python -m benchmarks.overhead --tasks digits-resnet8-20 --stacks bare local --rounds 5
 
-Stacks: `bare` (a PyTorch loop in one process, one thread), `inline` (archsearch, this process, one thread,
-32), `local` (archsearch, one worker a core, 32), `local_auto` (archsearch at its defaults), `hand_written`
-(Optuna on SQLite, Lightning Trainer and MLFlowLogger at their defaults), `ray_tune` (where ray is installed).
+Stacks: `bare` (a PyTorch loop in one process, one thread), `bare_dealt` (the trainings dealt to one such
+loop a core), `inline` (archsearch, this process, one thread, 32), `local` (archsearch, one worker a core,
+32), `local_auto` (archsearch at its defaults), `hand_written` (Optuna on SQLite, Lightning Trainer and
+MLFlowLogger at their defaults), `ray_tune` (where ray is installed).
 
-Tasks. `digits-resnet8`: three learning rates under one seed, so that nothing can be packed, for the overhead
-on the smallest network. `images32-resnet20`: one network that keeps a core busy, for two epochs, after which
-its accuracy says nothing yet. `digits-resnet8-20`: the sweep of two depths, three learning rates and three
-seeds, which has work for all that archsearch makes of a machine.
+Tasks. `digits-resnet8`: three learning rates under one seed, so that nothing can be packed, for the
+overhead on the smallest network. `digits-resnet20`: twelve trainings alike but for their rates, for how
+much more the workers train than one process, beside what the cores give bare loops. `images32-resnet20`:
+one network that keeps a core busy, for two epochs, after which its accuracy says nothing yet.
+`digits-resnet8-20`: the sweep of two depths, three learning rates and three seeds, which has work for all
+that archsearch makes of a machine.
 
 Protocol. Every run is a fresh process. In each round all stacks of a task run in turn (same networks, data,
 batch size, optimiser, schedule, epochs and seeds). Inside the clock is everything but imports: Optuna, MLflow
@@ -20,10 +23,11 @@ while it imports torch itself), and those of Ray's start; Ray's trials import wh
 MLflow's database is created before. Given are median, least and largest seconds over the rounds, the ratio to
 `bare` and to `hand_written` round by round, and the mean validation accuracy; of archsearch also
 `training_seconds`, from the start of the first training to the end of the last, which leaves out what a study
-does once (measuring, reading the test set, closing MLflow). Where a task has all stacks of the chain,
-`factors` takes hand_written over local_auto apart: overhead (hand_written over bare), packing (bare over
-inline: memory format too, less what archsearch costs), parallelism (inline over local), precision (local over
-local_auto). Run it on an idle machine.
+does once (measuring, reading the test set, closing MLflow). Where a task has more than one process, `factors`
+takes hand_written over local_auto apart: overhead (hand_written over bare), packing (bare over inline: memory
+format too, less what archsearch costs), parallelism (inline over local), precision (local over local_auto);
+cores (bare over bare_dealt) is what the machine has to give.
+Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -37,21 +41,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 
 from archsearch.journal import Record
 from benchmarks.machine import summarize, write_result
 from benchmarks.tasks import TASKS, Task
 
-STACKS = ("bare", "inline", "local", "local_auto", "hand_written", "ray_tune")
+STACKS = ("bare", "bare_dealt", "inline", "local", "local_auto", "hand_written", "ray_tune")
 DEFAULT_STACKS = {
     "digits-resnet8": ("bare", "inline", "hand_written", "ray_tune"),
+    "digits-resnet20": ("bare", "bare_dealt", "inline", "local"),
     "digits-resnet8-20": ("bare", "inline", "local", "local_auto", "hand_written", "ray_tune"),
     "images32-resnet20": ("bare", "inline"),
 }
 _FACTORS = {
     "overhead": ("hand_written", "bare"),
     "packing": ("bare", "inline"),
+    "cores": ("bare", "bare_dealt"),
     "parallelism": ("inline", "local"),
     "precision": ("local", "local_auto"),
     "all": ("hand_written", "local_auto"),
@@ -60,10 +67,19 @@ _FACTORS = {
 
 def prepare(stack: str, task: Task, folder: str) -> Callable[[], float | dict[str, float]]:
     """Import and set up what is not timed; returns what is, which gives the mean accuracy, and maybe more."""
+    # Every optimizer's first step does, in every stack; this takes it out of the clock of all.
+    import torch._dynamo  # noqa: F401
+
     if stack == "bare":
         from benchmarks import bare_loop
 
         return lambda: bare_loop.run(task)
+    if stack == "bare_dealt":
+        from benchmarks import bare_loop
+
+        processes = os.cpu_count() or 1
+        pool = get_context("fork").Pool(processes)
+        return lambda: bare_loop.run_dealt(task, pool, processes)
     _create_store(folder)
     if stack == "hand_written":
         from benchmarks import hand_written
@@ -136,7 +152,7 @@ def time_once(stack: str, task: str) -> dict[str, float]:
     """Run one stack in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.overhead", "--once", stack, "--tasks", task]
     # The threads of the others are for them to choose.
-    env = {**os.environ, "OMP_NUM_THREADS": "1"} if stack in ("bare", "inline") else None
+    env = {**os.environ, "OMP_NUM_THREADS": "1"} if stack in ("bare", "bare_dealt", "inline") else None
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     if done.returncode:
         raise RuntimeError(f"{stack} on {task} failed:\n{done.stderr[-3000:]}")
@@ -171,7 +187,7 @@ def main() -> None:
         stacks = arguments.stacks or DEFAULT_STACKS[task]
         rounds = [{stack: time_once(stack, task) for stack in stacks} for _ in range(arguments.rounds)]
         results += [_summary(task, stack, rounds) for stack in stacks]
-        if {name for pair in _FACTORS.values() for name in pair} <= set(stacks):
+        if {"inline", "local"} <= set(stacks):
             results.append({"task": task, "factors": _take_apart(rounds)})
     write_result("overhead", {"rounds": arguments.rounds}, results, arguments.output)
 
@@ -180,6 +196,7 @@ def _take_apart(rounds: list[dict[str, dict[str, float]]]) -> dict[str, dict]:
     factors = {
         factor: summarize([one[slow]["seconds"] / one[fast]["seconds"] for one in rounds])
         for factor, (slow, fast) in _FACTORS.items()
+        if {slow, fast} <= rounds[0].keys()
     }
     slow, fast = _FACTORS["parallelism"]
     while_training = [one[slow]["training_seconds"] / one[fast]["training_seconds"] for one in rounds]

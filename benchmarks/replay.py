@@ -52,12 +52,14 @@ class ReplayExecutor:
         self._ahead = ahead
         self._order = itertools.count()
         self._due: list[tuple[float, int, Job, Course, int]] = []
+        self._paused: dict[tuple[int, int], int] = {}
         self._stopped: set[tuple[int, int]] = set()
 
     def submit(self, job: Job) -> None:
-        """Start a job at the present simulated time."""
+        """Start a job at the present simulated time; one that was paused goes on."""
         course = self._look_up(job)
-        self._schedule(self.now_s + course.epoch_s, job, course, 0)
+        done = self._paused.pop((job.trial, job.seed), 0)
+        self._schedule(self.now_s + course.epoch_s, job, course, done)
 
     def wait(self, timeout_s: float | None) -> EpochReport | Result | None:
         """Return what happens next, and set the clock to it; with a timeout of 0 only what is due by now."""
@@ -67,9 +69,12 @@ class ReplayExecutor:
         at = (job.trial, job.seed)
         if at in self._stopped:
             return Result(*at, "stopped", "", epoch, {})
+        if epoch == job.pause_after and epoch < len(course.epochs):
+            self._paused[at] = epoch
+            return Result(*at, "paused", "", epoch, {})
         if epoch == len(course.epochs):
             return Result(*at, course.outcome, course.reason, epoch, dict(course.end))
-        last = epoch + 1 == len(course.epochs)
+        last = epoch + 1 in (len(course.epochs), job.pause_after)
         self._schedule(self.now_s + (0.0 if last else course.epoch_s), job, course, epoch + 1)
         self.reports += 1
         return EpochReport(*at, epoch, dict(course.epochs[epoch]))

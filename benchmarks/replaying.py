@@ -56,7 +56,7 @@ class Trace:
         return next((spent for spent, found in self.points if found <= error), math.inf)
 
 
-class _Observer:
+class Observer:
     """Follows the journal: how much is spent, and what the best trial so far is."""
 
     def __init__(self, table: RecordedTable) -> None:
@@ -68,6 +68,7 @@ class _Observer:
         self._least = math.inf
 
     def listen(self, record: Record) -> None:
+        """Take a record into account."""
         fields = record.fields
         if record.kind == "trial":
             self._keys[fields["trial"]] = fields["architecture_id"], fields["training"]["learning_rate"]
@@ -96,7 +97,7 @@ def replay(
         workers: Simulated workers.
     """
     study = searching(table.study, method, seed=seed, budget_epochs=budget_epochs, trials=trials)
-    executor, observer = ReplayExecutor(workers, table.course), _Observer(table)
+    executor, observer = ReplayExecutor(workers, table.course), Observer(table)
     with tempfile.TemporaryDirectory(dir=_FOLDER) as temporary:
         folder = RunFolder(Path(temporary))
         with Journal.open(folder.journal) as journal:

@@ -1,20 +1,23 @@
-"""How many epochs a search spends until it has found one of the best networks, by sampler and pruner.
+"""How many epochs a search spends until it has found one of the best networks, by how it searches.
 
     python -m benchmarks.search_quality --output benchmarks/results/search_quality.json
-    python -m benchmarks.search_quality --methods random tpe tpe+median --replays 50 --processes 2
+    python -m benchmarks.search_quality --methods random gp --replays 10 --budget-epochs 1000
 
-Protocol. A table of networks that were really trained, every combination of its values under three seeds (see
-`benchmarks.record_table`), is searched by archsearch's own conductor, samplers and pruners; trainings are
-looked up under a simulated clock, with several simulated workers. Each method is replayed under so many study
-seeds, the same for all methods; a training is one of the three recorded ones, which one depends on the study
-seed and the network. What is spent is epochs: a pruned trial costs those that it trained, a proposal that
-repeats another none. After each trial the answer is the complete trial with the least validation error as the
-search saw it (one training); what it is worth is its mean validation error over the three seeds after the
-last epoch, less that of the table's best (*regret*). Given are, over the replays, the epochs until the regret
-was first at most `--within` points (median; its 95 % interval from order statistics; how many replays came to
-it; random search's median over this one), and the regret after some numbers of epochs (median, quartiles).
-Random search without a pruner is the baseline. `gp` takes minutes a replay and has to be named. A table of
-these is printed, and drawn beside the JSON.
+Protocol. A table of networks that were really trained, every combination of its values under three seeds
+(see `benchmarks.record_table`), is searched by archsearch's own conductor, samplers, pruners and
+schedulers; trainings are looked up under a simulated clock, with several simulated workers. Each method is
+replayed under so many study seeds, the same for all methods; a training is one of the three recorded ones,
+which one depends on the study seed and the network. What is spent is epochs: a pruned or paused trial costs
+those that it trained, a proposal that repeats another none. After each trial the answer is the complete
+trial with the least validation error as the search saw it (one training); what it is worth is its mean
+validation error over the three seeds after the last epoch, less that of the table's best (*regret*). Given
+are, over the replays, the epochs until the regret was first at most `--within` points (median; its 95 %
+interval from order statistics; how many replays came to it; this median as a share of random search's), and
+the regret after some numbers of epochs (median, quartiles). Random search without a pruner is the baseline.
+Where less than half of its replays come there, the lower end of its interval stands for its median, and `<`
+before the share.
+All of it takes about an hour on two cores; `gp`, whose own time grows with the cube of the trials, minutes
+a replay. A table of these is printed, and drawn beside the JSON.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ import statistics
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import cycle
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -33,12 +37,15 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
 from scipy.stats import binom
 
 from benchmarks.machine import write_result
 from benchmarks.recorded_table import TABLES, RecordedTable, load_table
 from benchmarks.replaying import Method, Trace, replay
 
+# It must know how many trials there will be.
+_EPOCHS_THEN_BEST = {"scheduler": "epochs_then_best", "trials": "100"}
 # A new sampler, pruner or scheduler is one more row.
 METHODS = {
     method.name: method
@@ -58,11 +65,23 @@ METHODS = {
         Method("tpe+percentile", {"sampler": "tpe", "pruner": "percentile"}),
         Method("tpe+successive_halving", {"sampler": "tpe", "pruner": "successive_halving"}),
         Method("tpe+hyperband", {"sampler": "tpe", "pruner": "hyperband"}),
+        Method("random+epochs_then_best", {"sampler": "random", **_EPOCHS_THEN_BEST}),
+        Method("tpe+epochs_then_best", {"sampler": "tpe", **_EPOCHS_THEN_BEST}),
+        Method("random+asha", {"sampler": "random", "scheduler": "asha"}),
+        Method("random+pasha", {"sampler": "random", "scheduler": "pasha"}),
+        Method("tpe+asha", {"sampler": "tpe", "scheduler": "asha"}),
+        Method("tpe+pasha", {"sampler": "tpe", "scheduler": "pasha"}),
+        Method("evolution+asha", {"sampler": "evolution", "scheduler": "asha"}),
+        Method("local_search+asha", {"sampler": "local_search", "scheduler": "asha"}),
     )
 }
 BASELINE = "random"
-# Its own time grows with the cube of the trials: minutes a replay.
-_SLOW = ("gp",)
+# What is compared where nothing else is named.
+_COMPARED = (
+    *("random", "tpe", "tpe+median", "tpe+hyperband", "random+epochs_then_best", "tpe+epochs_then_best"),
+    *("random+asha", "tpe+asha", "tpe+pasha", "evolution", "local_search", "evolution+asha"),
+    "local_search+asha",
+)
 _PLOTTED_POINTS = 200
 
 
@@ -149,48 +168,59 @@ def _finite(value: float) -> float | None:
 
 def print_table(rows: Sequence[dict[str, Any]], within: float) -> None:
     """Print a line a method, the baseline's epochs over its own last."""
-    baseline = next((row["epochs_until_within"] for row in rows if row["method"] == BASELINE), None)
+    baseline = next((row for row in rows if row["method"] == BASELINE), None)
     title = f"epochs to {100 * within:g} points"
     print(f"{'method':26} {title:>20} {'95 % interval':>16} {'reached':>9} {'of random':>10}  regret after")
     for row in rows:
         own, (low, high) = row["epochs_until_within"], row["interval"]
-        gain = f"1/{baseline / own:.1f}" if baseline and own else "-"
+        gain = _say_share(own, baseline) if baseline and own else "-"
         regrets = ", ".join(f"{n}: {_said(q[1], 2)}" for n, q in row["regret_points"].items())
         reached = f"{row['reached']}/{row['replays']}"
         interval = f"{_said(low)} to {_said(high)}"
         print(f"{row['method']:26} {_said(own):>20} {interval:>16} {reached:>9} {gain:>10}  {regrets}")
 
 
+def _say_share(own: float, baseline: dict[str, Any]) -> str:
+    if baseline["epochs_until_within"] is not None:
+        return f"1/{baseline['epochs_until_within'] / own:.1f}"
+    # A bound above its own epochs says nothing.
+    least = baseline["interval"][0]
+    return f"<1/{least / own:.1f}" if least is not None and least > own else "-"
+
+
 def _said(value: float | None, digits: int = 0) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
-def plot(traces: dict[str, list[Trace]], best: float, budget: int, path: Path) -> None:
-    """Draw median regret against epochs spent, a panel without and one with a pruner."""
+def plot(traces: dict[str, list[Trace]], best: float, budget: int, path: Path, *, within: float) -> None:
+    """Draw median regret against epochs spent, a panel without and one with a pruner or scheduler."""
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     grid = np.geomspace(min(20, budget / 2), budget, _PLOTTED_POINTS)
     for axes, pruned in zip(panels, (False, True), strict=True):
         shown = [name for name in traces if name == BASELINE or ("+" in name) == pruned]
-        for name in shown:
-            _draw(axes, grid, name, [[100 * (t.error_after(n) - best) for n in grid] for t in traces[name]])
+        for name, style in zip(shown, cycle(("--", "-", "-.", ":")), strict=False):
+            regrets = [[100 * (t.error_after(n) - best) for n in grid] for t in traces[name]]
+            _draw(axes, grid, name, style, regrets)
         axes.set_xscale("log")
         axes.set_xlabel("epochs spent")
-        axes.set_title("with a pruner" if pruned else "without a pruner", fontsize=10)
+        axes.set_title("with a pruner or scheduler" if pruned else "without", fontsize=10)
         axes.grid(visible=True, alpha=0.25)
         axes.legend(frameon=False, fontsize=8)
     panels[0].set_ylabel("regret (points of validation error), median")
+    # The last tenths of a point are what is asked about, and the first epochs are many points away.
+    panels[0].set_yscale("symlog", linthresh=within)
     panels[0].set_ylim(bottom=0)
+    panels[0].yaxis.set_major_locator(FixedLocator([0, within, 1, 10]))
+    panels[0].yaxis.set_major_formatter("{x:g}")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
 
 
-def _draw(axes: Axes, grid: np.ndarray, name: str, regrets: list[list[float]]) -> None:
-    low, middle, high = np.quantile(regrets, [0.25, 0.5, 0.75], axis=0, method="inverted_cdf")
-    style = {"color": "black", "linestyle": "--"} if name == BASELINE else {}
-    (line,) = axes.plot(grid, np.where(np.isfinite(middle), middle, np.nan), label=name, **style)
-    known = np.isfinite(high)
-    axes.fill_between(grid[known], low[known], high[known], color=line.get_color(), alpha=0.1, linewidth=0)
+def _draw(axes: Axes, grid: np.ndarray, name: str, style: Any, regrets: list[list[float]]) -> None:
+    middle = np.quantile(regrets, 0.5, axis=0, method="inverted_cdf")
+    look = {"color": "black"} if name == BASELINE else {}
+    axes.plot(grid, np.where(np.isfinite(middle), middle, np.nan), label=name, linestyle=style, **look)
 
 
 def main() -> None:
@@ -199,11 +229,10 @@ def main() -> None:
     )
     parser.add_argument("--table", default="digits")
     parser.add_argument("--tables-dir", type=Path, default=TABLES)
-    fast = [name for name in METHODS if name not in _SLOW]
-    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=fast)
-    parser.add_argument("--replays", type=int, default=20)
-    parser.add_argument("--budget-epochs", type=int, default=2000)
-    parser.add_argument("--trials", type=int, default=1000, help="at most, repeated ones included")
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(_COMPARED))
+    parser.add_argument("--replays", type=int, default=50)
+    parser.add_argument("--budget-epochs", type=int, default=10_000)
+    parser.add_argument("--trials", type=int, default=800, help="at most, repeated ones included")
     parser.add_argument("--workers", type=int, default=4, help="simulated")
     parser.add_argument("--within", type=float, default=0.2, help="points of validation error")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
@@ -236,7 +265,8 @@ def main() -> None:
     }
     write_result("search_quality", protocol, rows, options.output)
     if options.output:
-        plot(traces, table.best, options.budget_epochs, options.output.with_suffix(".png"))
+        path = options.output.with_suffix(".png")
+        plot(traces, table.best, options.budget_epochs, path, within=options.within)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,15 @@ TASKS = {
             epochs=10,
             learning_rates=(0.05, 0.1, 0.2),
         ),
+        Task(
+            "digits-resnet20",
+            DataSettings(name="digits"),
+            (20,),
+            8,
+            (0,),
+            epochs=10,
+            learning_rates=tuple(round(0.02 * 1.3**step, 4) for step in range(12)),
+        ),
         # To see that every stack works; too brief to compare anything.
         Task("digits-brief", DataSettings(name="digits"), (8,), 3, (0, 1), epochs=1),
         Task(

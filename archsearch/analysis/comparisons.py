@@ -17,7 +17,7 @@ from archsearch.statistics.families import adjust_holm
 from archsearch.statistics.samples import Sample
 from archsearch.statistics.trends import slope, slope_difference
 
-Question = Literal["same depth", "deeper", "slopes"]
+Question = Literal["same depth", "deeper", "slopes", "asked"]
 
 _MEASURES: tuple[Measure, Measure] = ("train_error", "val_error")
 _NAMES: Mapping[Measure, str] = {"train_error": "training error", "val_error": "validation error"}
@@ -30,7 +30,7 @@ class CellComparison:
     Attributes:
         question: ``same depth``: two curves that differ in one swept value, at one depth; ``deeper``: a depth
             of a curve against the best shallower one; ``slopes``: whether what the curves differ in changes
-            what depth does, in error per doubling of depth.
+            what depth does, in error per doubling of depth; ``asked``: what somebody put side by side.
         measure: What is compared.
         first: Curve and depth; of slopes the curve.
         second: The same.
@@ -77,6 +77,20 @@ def compare_curves(readings: Sequence[CurveReading]) -> list[CellComparison]:
         slopes = [row for pair in alike for row in _slopes(*pair, measure)]
         found += [*_corrected(same_depth), *_deeper(readings, measure), *_corrected(slopes)]
     return [replace(row, sentence=_sentence(row)) for row in found]
+
+
+def compare_with_first(
+    samples: Sequence[tuple[str, Sample]], measure: Measure, margin: float
+) -> list[CellComparison]:
+    """Compare each of some samples with the first.
+
+    Args:
+        samples: With their names.
+        measure: That they are of.
+        margin: The smallest difference that matters.
+    """
+    family = [_compared("asked", measure, samples[0], other, margin) for other in samples[1:]]
+    return [replace(row, sentence=_sentence(row)) for row in _corrected(family)]
 
 
 def _differ_in_one(one: CurveReading, other: CurveReading) -> bool:

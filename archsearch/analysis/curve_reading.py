@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
+from archsearch.analysis.curve_cells import DEPTH, find_answers, label_curve, shared_values
 from archsearch.analysis.curve_results import CellResults, CurveResults
 from archsearch.analysis.deciding_study import write_deciding_study
 from archsearch.analysis.replication import look_level
 from archsearch.analysis.validity import find_notes
 from archsearch.analysis.wording import listed
 from archsearch.journal import ReplicateHistory, StudyHistory, TrialHistory
-from archsearch.study import label_values
 from archsearch.study.schema import SMALLEST_DIFFERENCE
-
-_DEPTH = "architecture.depth"
 
 # As the training says it, see training/loop.py.
 _NOT_A_NUMBER = "not a number"
@@ -40,44 +38,50 @@ class CurveReading:
     shared: Mapping[str, Any]
     trials: tuple[TrialHistory, ...]
 
+    def count_looks(self, fewest: int) -> int:
+        """Count how often seeds were added to it after a look: 0 where the first look sufficed.
+
+        A round that adds no seed to a curve looks at the same numbers again, and is no look of its own.
+
+        Args:
+            fewest: Seeds that every cell has before the first look.
+        """
+        return max([0, *(len(trial.seeds) - fewest for trial in self.trials)])
+
 
 def read_curves(history: StudyHistory) -> list[CurveReading]:
     """Put the trials of a study into curves, in the order of their first trials.
 
     Only what was trained under the study's seeds counts: the trials of a sweep, or what confirms the best of
-    a cell's search. Failed replicates count too: one that ended in what is not a number is a result. The
-    smallest difference that matters, how many seeds were to be added and which depths were asked for is what
-    the study said last.
+    a cell's search by now. Failed replicates count too: one that ended in what is not a number is a result.
+    The smallest difference that matters, how many seeds were to be added and which depths were asked for is
+    what the study said last.
     """
     grouped: dict[str, list[TrialHistory]] = {}
     for trial in history.trials.values():
         if trial.phase != "include" and trial.outcome != "infeasible":
-            grouped.setdefault(_label(trial), []).append(trial)
-    return [_curve(history, label, trials) for label, trials in grouped.items()]
+            grouped.setdefault(label_curve(trial), []).append(trial)
+    known = sorted((t for trials in grouped.values() for t in trials), key=lambda trial: trial.number)
+    answers = find_answers(known, history.header.get("objectives") or {})
+    return [_curve(history, label, trials, answers) for label, trials in grouped.items()]
 
 
-def _label(trial: TrialHistory) -> str:
-    shared = _shared(trial.cell)
-    return label_values(shared) if shared else f"block={trial.architecture['block']}"
-
-
-def _shared(cell: Mapping[str, Any]) -> dict[str, Any]:
-    return {path: value for path, value in cell.items() if path != _DEPTH}
-
-
-def _curve(history: StudyHistory, label: str, trials: list[TrialHistory]) -> CurveReading:
-    header, question, shared = history.header, history.question, _shared(trials[0].cell)
-    searched = any(_DEPTH in trial.values for trial in trials)
-    chosen = _one_a_depth(trials)
+def _curve(
+    history: StudyHistory, label: str, trials: list[TrialHistory], answers: Sequence[TrialHistory]
+) -> CurveReading:
+    header, question, shared = history.header, history.question, shared_values(trials[0].cell)
+    searched = any(DEPTH in trial.values for trial in trials)
+    chosen = _one_a_depth(trial for trial in answers if label_curve(trial) == label)
+    told = chosen or trials
     results = CurveResults(
         label=label,
         family=str(trials[0].architecture["block"]),
         cells=tuple(map(read_cell, chosen)),
         epochs=max(int(trial.training["epochs"]) for trial in trials),
         swept=not searched,
-        classes=header.get("classes"),
-        train_images=header.get("train_images"),
-        val_images=header.get("val_images"),
+        classes=_smallest(trial.classes for trial in told),
+        train_images=_smallest(trial.train_images for trial in told),
+        val_images=_smallest(trial.val_images for trial in told),
         confirmed=any(trial.phase != "search" for trial in trials),
         smallest_difference=question.get("smallest_difference", SMALLEST_DIFFERENCE),
         notes=(
@@ -85,13 +89,20 @@ def _curve(history: StudyHistory, label: str, trials: list[TrialHistory]) -> Cur
             *find_notes(chosen, header.get("identity", {}).get("search", {}), history.sessions),
         ),
     )
-    if "seeds" in question:
-        added = question["seeds"]["most"] - question["seeds"]["fewest"]
-        results = replace(results, level=look_level(history.looks, most=added))
     if searched and "text" in question:
         deciding = write_deciding_study(question["text"], question["source"])
         results = replace(results, deciding_study=deciding)
-    return CurveReading(results, shared, chosen)
+    reading = CurveReading(results, shared, chosen)
+    if "seeds" in question:
+        fewest, most = question["seeds"]["fewest"], question["seeds"]["most"]
+        level = look_level(reading.count_looks(fewest), most=most - fewest)
+        reading = replace(reading, results=replace(results, level=level))
+    return reading
+
+
+def _smallest(figures: Iterable[int | None]) -> int | None:
+    """The smallest of some numbers of images, so that no depth is taken for better known than it is."""
+    return min((figure for figure in figures if figure is not None), default=None)
 
 
 def _absent_depths(
@@ -102,11 +113,11 @@ def _absent_depths(
     impossible: list[int] = []
     absent: list[int] = []
     for cell in history.question.get("cells", []):
-        if _DEPTH not in cell or _shared(cell) != shared or cell in here:
+        if DEPTH not in cell or shared_values(cell) != shared or cell in here:
             continue
         trials = [trial for trial in history.trials.values() if trial.cell == cell]
         infeasible = bool(trials) and all(trial.outcome == "infeasible" for trial in trials)
-        (impossible if infeasible else absent).append(cell[_DEPTH])
+        (impossible if infeasible else absent).append(cell[DEPTH])
     found = []
     if absent:
         found.append(f"Nothing was trained to the end at depth {listed(sorted(absent))} yet.")
@@ -119,8 +130,7 @@ def _one_a_depth(trials: Iterable[TrialHistory]) -> tuple[TrialHistory, ...]:
     """What stands for each depth; of several cells with the same network, the first."""
     found: dict[int, TrialHistory] = {}
     for trial in trials:
-        if trial.phase in ("sweep", "confirm"):
-            found.setdefault(int(trial.architecture["depth"]), trial)
+        found.setdefault(int(trial.architecture["depth"]), trial)
     return tuple(found[depth] for depth in sorted(found))
 
 

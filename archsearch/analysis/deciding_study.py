@@ -8,7 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from archsearch.architecture import nearest_depths
+from archsearch.architecture import nearest_depths, published_architecture
 from archsearch.study.yaml_reading import read_yaml
 
 SEEDS = 5
@@ -34,12 +34,12 @@ def write_deciding_study(text: str, source: str) -> str:
         sweep["block"] = block
     depth = _take(search, "depth")
     if depth is not None:
-        sweep["depth"] = _depths(depth, {**study.get("architecture", {}), **_first_block(sweep)})
+        sweep["depth"] = _depths(depth, {**_read_fields(study), **_first_block(sweep)})
     rewritten = {"name": f"{study.pop('name')[:94]}-sweep", **study, "sweep": sweep}
     if search:
         rewritten["search"] = search
     else:
-        for key in ("trials", "sampler", "pruner"):
+        for key in ("trials", "sampler", "pruner", "scheduler", "prefilter", "warm_start"):
             rewritten.pop(key, None)
     if not isinstance(study.get("seeds"), list | dict) and (study.get("seeds") or 0) < SEEDS:
         rewritten["seeds"] = SEEDS
@@ -48,6 +48,16 @@ def write_deciding_study(text: str, source: str) -> str:
 
 def _take(search: dict[str, Any], name: str) -> Any:
     return search.pop(name, search.pop(f"architecture.{name}", None))
+
+
+def _read_fields(study: Mapping[str, Any]) -> dict[str, Any]:
+    """What the study fixes of its architectures; of a published one what its depths depend on."""
+    given = study.get("architecture") or {}
+    if not isinstance(given, str):
+        return dict(given)
+    # another block that is swept has its own form where this one has the plain one
+    fields = published_architecture(given).to_mapping()
+    return {name: fields[name] for name in ("block", "layout", "bottleneck") if fields.get(name)}
 
 
 def _depths(given: Any, architecture: Mapping[str, Any]) -> Any:

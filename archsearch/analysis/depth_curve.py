@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from archsearch.analysis.curve_cells import find_answers, label_curve
 from archsearch.journal import TrialHistory
-from archsearch.search.ranking import finished_trials, shown_trials
+from archsearch.search.ranking import Objectives, finished_trials, shown_trials
 from archsearch.statistics.descriptive import mean_and_std
-from archsearch.study import label_values
 
 MEASURES = ("train_error", "val_error", "test_error")
 
@@ -67,25 +67,38 @@ class DepthCurve:
     joined: bool
     points: tuple[DepthPoint, ...]
 
+    def rows(self) -> list[dict[str, Any]]:
+        """A mapping of JSON's values for each point."""
+        return [_row(point) for point in self.points]
 
-def depth_curves(trials: Iterable[TrialHistory]) -> list[DepthCurve]:
+
+def depth_curves(trials: Iterable[TrialHistory], objectives: Objectives | None = None) -> list[DepthCurve]:
     """Put the trials of a study into curves: by their swept values, searched ones by their block.
 
     Of a study without a sweep, the networks that the search tried are shown beside the confirmed ones; of one
-    with a sweep, each cell's answer alone, or its search where nothing confirms that.
+    with a sweep, each cell's answer, or its search where nothing confirms that. Confirmations that do not
+    stand for their cell, of several objectives or from before the search has grown, come last and unjoined.
+
+    Args:
+        trials: Of the study.
+        objectives: Of the study, see `find_answers`.
     """
-    known = list(trials)
+    known = sorted(trials, key=lambda trial: trial.number)
     shown = {trial.number: trial for trial in shown_trials(known)}
     if not any(trial.cell for trial in known):
         shown.update((trial.number, trial) for trial in finished_trials(known, phases=["search"]))
+    told = [trial for trial in known if trial.number in shown or trial.phase == "search"]
+    answers = {trial.number for trial in find_answers(told, objectives or {})}
+    others = {t.number for t in shown.values() if t.cell and t.phase == "confirm" and t.number not in answers}
     grouped: dict[str, list[TrialHistory]] = {}
-    for number in sorted(shown):
-        grouped.setdefault(_label(shown[number]), []).append(shown[number])
+    for number in sorted(shown, key=lambda number: (number in others, number)):
+        label = _label(shown[number]) + (", other confirmations" if number in others else "")
+        grouped.setdefault(label, []).append(shown[number])
     return [
         DepthCurve(
             label,
             str(members[0].architecture["block"]),
-            joined=bool(members[0].cell) and members[0].phase != "search",
+            joined=bool(members[0].cell) and members[0].phase != "search" and members[0].number not in others,
             points=tuple(sorted(map(_point, members), key=lambda point: (point.depth, point.trial))),
         )
         for label, members in grouped.items()
@@ -97,10 +110,7 @@ def _label(trial: TrialHistory) -> str:
         return f"baseline {trial.name}"
     if not trial.cell:
         return f"block={trial.architecture['block']}, {_PHASES[trial.phase]}"
-    shared: dict[str, Any] = {
-        path: value for path, value in trial.cell.items() if path != "architecture.depth"
-    }
-    return label_values(shared) if shared else f"block={trial.architecture['block']}"
+    return label_curve(trial)
 
 
 def _point(trial: TrialHistory) -> DepthPoint:
@@ -123,6 +133,23 @@ def _point(trial: TrialHistory) -> DepthPoint:
         errors=errors,
         failed=sum(r.outcome == "failed" for r in trial.replicates.values()),
     )
+
+
+def _row(point: DepthPoint) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "depth": point.depth,
+        "trial": point.trial,
+        "network": point.name,
+        "parameters": point.parameters,
+        "macs": point.macs,
+        "failed": point.failed,
+    }
+    for measure in MEASURES:
+        if measure in point.errors:
+            row[measure] = point.mean(measure)
+            row[f"{measure}_std"] = point.std(measure)
+            row["seeds"] = len(point.errors[measure])
+    return row
 
 
 def find_latency_ms(trial: TrialHistory) -> float | None:

@@ -38,8 +38,6 @@ def load_frames(study: str, runs_folder: str | Path = "runs") -> Frames:
 class Frames:
     """Frames of one observation a row, however much of the study has ended.
 
-    ::
-
         frames = load_frames("degradation")
         frames.replicates.groupby(["block", "depth"])["train_error"].describe()
 
@@ -71,6 +69,7 @@ class Frames:
                 "macs": trial.macs,
                 "activation_mib": trial.activation_mib,
                 "mismatch": trial.mismatch,
+                **trial.predictors,
                 **{name: value for name, value in trial.metrics.items() if name not in _COSTS},
             }
             for trial in self.history.trials.values()
@@ -81,7 +80,7 @@ class Frames:
         """A row a training that has begun: its outcome and its measures at the end, `test_...` among them.
 
         With what it ran (`session`, its host, `commit`, versions, the model of its `device`, the fingerprint
-        of its data) stands in it too.
+        of its data) stands in it too, and whose result it is, where it was not trained here.
         """
         return pd.DataFrame(
             {
@@ -95,6 +94,7 @@ class Frames:
                 "macs": trial.macs,
                 **replicate.metrics,
                 **replicate.test,
+                "taken_over_from": (replicate.taken_over or {}).get("study"),
                 **self._provenance(trial, replicate),
             }
             for trial, replicate in self._trainings()
@@ -134,8 +134,8 @@ class Frames:
         `recommended` is the network to take; `on_front` are those that none beats in validation error and all
         costs at once.
         """
-        shown = shown_trials(self.history.trials.values())
-        advice = recommend(shown, val_images=self.history.header.get("val_images"))
+        trials = self.history.trials.values()
+        advice = recommend(shown_trials(trials))
         return pd.DataFrame(
             {
                 "curve": curve.label,
@@ -151,7 +151,7 @@ class Frames:
                 "recommended": advice is not None and advice.chosen.trial == point.trial,
                 "on_front": advice is not None and point.trial in advice.front,
             }
-            for curve in depth_curves(self.history.trials.values())
+            for curve in depth_curves(trials, self.history.header.get("objectives"))
             for point in curve.points
         )
 

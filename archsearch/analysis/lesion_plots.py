@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from archsearch.analysis.lesion import LesionedNetwork
-from archsearch.analysis.plots import COLOURS, OTHER_COLOUR, STYLES, literally
+from archsearch.analysis.plots import COLOURS, OTHER_COLOUR, STYLES, add_legend, literally
 
 
 def plot_lesions(networks: Sequence[LesionedNetwork], title: str, path: Path) -> None:
@@ -65,8 +65,7 @@ def plot_lesions(networks: Sequence[LesionedNetwork], title: str, path: Path) ->
     for axes in panels:
         axes.grid(visible=True, alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    handles, labels = one.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    add_legend(figure, one)
     figure.suptitle(literally(title), fontsize=11)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)

@@ -18,6 +18,9 @@ from torch import Tensor
 
 from archsearch.models.surgery import Anatomy
 
+# A share of some of the lengths alone would depend on which they are.
+_MOST_LENGTHS = 64
+
 
 @dataclass(frozen=True)
 class PathLength:
@@ -28,7 +31,8 @@ class PathLength:
         paths_frac: Share of all paths that are of this length.
         gradient_norm: Median over sampled paths of the norm of the loss's gradient at the input of the first
             block that came along this path alone.
-        gradient_frac: `gradient_norm` x number of such paths, as a share of the sum over lengths.
+        gradient_frac: `gradient_norm` x number of such paths, as a share of the sum over the lengths
+            measured.
     """
 
     length: int
@@ -42,6 +46,8 @@ def measure_path_lengths(
 ) -> list[PathLength]:
     """Measure the gradients that come along randomly drawn paths of each length.
 
+    All lengths are measured up to 64 blocks, about twenty of them, spread evenly, beyond.
+
     Args:
         anatomy: Of a trained network in evaluation mode whose blocks all have shortcuts.
         images: A batch, normalised.
@@ -51,7 +57,7 @@ def measure_path_lengths(
     """
     randomness = random.Random(seed)
     count = len(anatomy.plans)
-    lengths = [0, *spread_counts(count, steps=20)]
+    lengths = list(range(count + 1)) if count <= _MOST_LENGTHS else [0, *spread_counts(count, steps=20)]
     norms = {
         length: statistics.median(
             _measure_gradient(anatomy, randomness.sample(range(count), length), images, labels)

@@ -39,7 +39,9 @@ STYLES: tuple[Style, ...] = (
 )
 # More would overlap.
 _MOST_TICKS = 12
-_ROW_IN = 0.2
+# Of a legend, in inches at its font size of 8.
+_ROW_IN, _HANDLE_IN, _LETTER_IN = 0.2, 0.6, 0.065
+_MOST_COLUMNS = 4
 _PANELS = {"train_error": "training error (evaluation mode)", "val_error": "validation error"}
 
 
@@ -66,9 +68,7 @@ def draw_depth_curves(curves: Sequence[DepthCurve], title: str) -> Figure:
     panels[0].set_ylabel("error")
     # The scale is shared: set before all is drawn, it would cut what is drawn later.
     panels[0].set_ylim(bottom=0)
-    handles, labels = panels[0].get_legend_handles_labels()
-    make_room(figure, len(labels), 3)
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    add_legend(figure, panels[0])
     figure.suptitle(literally(title), fontsize=11)
     return figure
 
@@ -78,10 +78,17 @@ def literally(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def make_room(figure: Figure, labels: int, columns: int) -> None:
-    """Make a figure higher for the rows of its legend beyond the second."""
-    rows = -(-labels // columns)
+def add_legend(figure: Figure, axes: Axes) -> None:
+    """Name below all panels what one of them shows, in as many columns as fit; makes the figure higher."""
+    handles, labels = axes.get_legend_handles_labels()
+    if not labels:
+        return
+    widest = _HANDLE_IN + _LETTER_IN * max(map(len, labels))
+    columns = max(1, min(_MOST_COLUMNS, len(labels), int(figure.get_figwidth() / widest)))
+    rows = -(-len(labels) // columns)
+    columns = -(-len(labels) // rows)
     figure.set_figheight(figure.get_figheight() + _ROW_IN * max(0, rows - 2))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
 
 
 def most_telling(curves: Sequence[DepthCurve]) -> list[DepthCurve]:

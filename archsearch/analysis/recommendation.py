@@ -74,14 +74,14 @@ class Recommendation:
         }
 
 
-def recommend(trials: Sequence[TrialHistory], *, val_images: int | None = None) -> Recommendation | None:
+def recommend(trials: Sequence[TrialHistory]) -> Recommendation | None:
     """Choose among trials, on validation error alone; None where none ended well.
 
     Of all within one standard error of the best, the shallowest is taken, of equally deep ones the one with
     fewest multiply-accumulates (Breiman et al. 1984). A network that ever ended in what is not a number
     is not recommended.
     """
-    options = [option for trial in trials if (option := _option(trial, val_images))]
+    options = [option for trial in trials if (option := _option(trial))]
     if not options:
         return None
     errors = [option.val_error for option in options]
@@ -102,7 +102,7 @@ def _costs(option: Option, options: Sequence[Option]) -> tuple[float, ...]:
     return (option.parameters, option.macs, *([option.latency_ms or 0.0] if timed else []))
 
 
-def _option(trial: TrialHistory, val_images: int | None) -> Option | None:
+def _option(trial: TrialHistory) -> Option | None:
     cell = read_cell(trial)
     if not cell.val_errors or cell.diverged or trial.parameters is None or trial.macs is None:
         return None
@@ -110,7 +110,7 @@ def _option(trial: TrialHistory, val_images: int | None) -> Option | None:
     if std is not None:
         standard_error = std / len(cell.val_errors) ** 0.5
     else:
-        low, high = share_interval(mean, val_images) if val_images else (mean, mean)
+        low, high = share_interval(mean, trial.val_images) if trial.val_images else (mean, mean)
         standard_error = (high - low) / 2 / 1.96
     complete = [r for r in trial.replicates.values() if r.outcome == "complete"]
     tests = [r.test["test_error"] for r in complete if "test_error" in r.test]

@@ -95,7 +95,7 @@ def look_level(looks: int, *, most: int, level: float = LEVEL) -> float:
     more often than the level says (Bonferroni).
 
     Args:
-        looks: How often seeds were added so far.
+        looks: How often seeds were added to the curve so far.
         most: How often they are added at most.
         level: Of all looks together.
     """

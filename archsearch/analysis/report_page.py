@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from archsearch.analysis.comparisons import CellComparison
 from archsearch.analysis.depth_curve import MEASURES, DepthCurve, DepthPoint
+from archsearch.analysis.predictor_ranks import PredictorRanks
 from archsearch.analysis.recommendation import Recommendation
 from archsearch.analysis.report_plots import Picture, data_name
 from archsearch.analysis.verdict import Verdict
-from archsearch.analysis.wording import p_value
+from archsearch.analysis.wording import p_value, taken_over
 from archsearch.journal import StudyHistory, TrialHistory
 from archsearch.statistics.intervals import mean_interval, share_interval
 from archsearch.study import label_values
@@ -37,6 +38,7 @@ def write_page(
     comparisons: Sequence[CellComparison],
     recommendation: Recommendation | None,
     pictures: Sequence[Picture],
+    predictors: Sequence[PredictorRanks] = (),
 ) -> None:
     """Write the page; the file is there in full or not at all."""
     environment = Environment(
@@ -51,13 +53,15 @@ def write_page(
         warnings=[(verdict.curve, text) for verdict in verdicts for text in verdict.warnings],
         figures=[_to_mapping(picture) for picture in pictures],
         cells=[
-            _cell(curve, point, header.get("val_images"))
+            _cell(curve, point, history.trials[point.trial].val_images)
             for curve in curves
             if len(curve.points) <= _LISTED_POINTS
             for point in curve.points
         ],
         comparisons=_clearest(comparisons),
         all_comparisons=len(comparisons),
+        predictors=predictors,
+        rejected=_count_rejected(history),
         trials=[_trial(trial) for trial in sorted(history.trials.values(), key=_order)],
         origin=_origin(history),
         study_text=history.question.get("text", header.get("text", "")),
@@ -72,12 +76,22 @@ def write_page(
 
 
 def _lead(history: StudyHistory) -> str:
-    header, trials = history.header, list(history.trials.values())
-    images = f"{header['train_images']:,} training images" if "train_images" in header else "its images"
+    trials = list(history.trials.values())
+    images = _span(trial.train_images for trial in trials)
+    classes = _span(trial.classes for trial in trials)
+    told = [f"{images} training images"] * bool(images) + [f"{classes} classes"] * bool(classes)
+    data = data_name(history) + (f" ({', '.join(told)})" if told else "")
     state = history.finished or "not finished: what is shown here is what there is so far"
-    return (
-        f"{len(trials)} trials on {data_name(history)} ({images}, {header.get('classes')} classes); {state}."
-    )
+    return f"{len(trials)} trials on {data}; {state}. {taken_over(history)}".strip()
+
+
+def _span(figures: Iterable[int | None]) -> str:
+    """Say from which to which number they go; empty where none is known."""
+    known = [figure for figure in figures if figure is not None]
+    if not known:
+        return ""
+    least, most = min(known), max(known)
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def _to_mapping(picture: Picture) -> dict[str, str]:
@@ -93,6 +107,12 @@ def _to_mapping(picture: Picture) -> dict[str, str]:
         # without the XML declaration, which has no place within a page
         "svg": svg[svg.index("<svg") :],
     }
+
+
+def _count_rejected(history: StudyHistory) -> int:
+    """How many proposals a prefilter held for not worth training."""
+    # what breaks a constraint has no score
+    return sum(trial.score is not None and trial.outcome == "infeasible" for trial in history.trials.values())
 
 
 def _clearest(comparisons: Sequence[CellComparison]) -> list[CellComparison]:

@@ -12,16 +12,17 @@ from typing import Any, TypeVar
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
+from PIL import Image
 
 from archsearch.analysis.depth_curve import DepthCurve, DepthPoint
 from archsearch.analysis.plots import (
     COLOURS,
     OTHER_COLOUR,
     STYLES,
+    add_legend,
     draw_depth_curves,
     literally,
-    make_room,
     most_telling,
 )
 from archsearch.journal import ReplicateHistory, StudyHistory, TrialHistory
@@ -31,6 +32,8 @@ from archsearch.statistics.fronts import pareto_indices
 _MOST_LINES, _MOST_LINES_IN_ALL = 6, 24
 _FAINTEST, _DARKEST = 0.35, 1.0
 _MOST_TICKS = 9
+# Not even two powers of ten stand on such a scale: it has few marks, at round numbers.
+_NARROW, _FEW_TICKS = 10, 4
 # A search has many points, which lie upon each other.
 _CROWDED = 0.6
 
@@ -51,6 +54,7 @@ _SIGNALS = {
 # Shares, of which 0 is one; the others span orders of magnitude.
 _SHARES = ("dead_frac", "gate_openness")
 _ROW_HEIGHT_IN = 2.4
+_DPI = 150
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,14 @@ class Picture:
     figure: Figure
 
     def save(self, folder: Path) -> Path:
-        """Save it as a PNG."""
-        path = folder / f"{self.name}.png"
-        self.figure.savefig(path, dpi=150)
+        """Save it as a PNG, and at half its width below ``small``; returns the path of the first."""
+        path, small = folder / f"{self.name}.png", folder / "small"
+        self.figure.savefig(path, dpi=_DPI)
+        small.mkdir(exist_ok=True)
+        with Image.open(path) as drawn:
+            # For MLflow, which shows a picture in its own size; to draw it again would take longer.
+            half = drawn.resize((drawn.width // 2, drawn.height // 2), Image.Resampling.LANCZOS)
+        half.save(small / path.name)
         return path
 
 
@@ -130,14 +139,20 @@ def draw_pictures(history: StudyHistory, curves: Sequence[DepthCurve]) -> list[P
 
 def _lay_out(figure: Figure) -> Figure:
     """Lay a figure out once: by itself it does so twice for each file that it is saved in."""
-    figure.draw_without_rendering()
+    # What it then knows of each text it knows for the PNG too.
+    figure.set_dpi(_DPI)
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
     figure.set_layout_engine(None)
     return figure
 
 
 def data_name(history: StudyHistory) -> str:
-    """The name of a study's data; a proposal that could not be built has none."""
-    return next((str(trial.data["name"]) for trial in history.trials.values() if trial.data), "")
+    """The name of a study's data, or of its folder of images; a proposal that was not built has none."""
+    data = next((trial.data for trial in history.trials.values() if trial.data), {})
+    name = str(data.get("name", ""))
+    return (Path(str(data["root"])).name if name == "image_folder" else "") or name
 
 
 def _describe_errors(curves: Sequence[DepthCurve]) -> str:
@@ -220,7 +235,8 @@ def draw_costs(curves: Sequence[DepthCurve]) -> Figure | None:
         for x, y, depth in _thin(best):
             axes.annotate(str(depth), (x, y), xytext=(4, 4), textcoords="offset points", fontsize=8)
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=_MOST_TICKS))
+        wide = LogLocator(subs=(1, 2, 5), numticks=_MOST_TICKS)
+        axes.xaxis.set_major_locator(MaxNLocator(_FEW_TICKS) if _is_narrow(axes.get_xlim()) else wide)
         # Milliseconds have a prefix already.
         axes.xaxis.set_major_formatter("{x:g}" if cost == "latency_ms" else EngFormatter(sep=""))
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -228,7 +244,7 @@ def draw_costs(curves: Sequence[DepthCurve]) -> Figure | None:
         _tidy(axes)
     panels[0].set_ylabel("validation error")
     panels[0].yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    _add_legend(figure, panels[0])
+    add_legend(figure, panels[0])
     return figure
 
 
@@ -248,14 +264,14 @@ def draw_learning(curves: Sequence[DepthCurve], trials: Mapping[int, TrialHistor
                 label=literally(f"{curve.label} depth={point.depth}"),
             )
             drawn = drawn or bool(values)
-    loss.set_yscale("log")
+    _scale_by_log(loss)
     loss.set_ylabel("training loss")
     error.set_ylabel("validation error")
     error.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     for axes in (loss, error):
         axes.set_xlabel("epoch")
         _tidy(axes)
-    _add_legend(figure, loss)
+    add_legend(figure, loss)
     return figure if drawn else None
 
 
@@ -286,7 +302,7 @@ def draw_profiles(curves: Sequence[DepthCurve], trials: Mapping[int, TrialHistor
             if signal in _SHARES:
                 axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
             else:
-                axes.set_yscale("log")
+                _scale_by_log(axes)
             _tidy(axes)
     grid[0][0].set_title("as initialised", fontsize=10)
     grid[0][1].set_title("at the last watched epoch", fontsize=10)
@@ -294,7 +310,7 @@ def draw_profiles(curves: Sequence[DepthCurve], trials: Mapping[int, TrialHistor
         axes.set_xlabel("place in the network, from input to output")
         axes.set_xlim(0, 1)
         axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
-    _add_legend(figure, grid[0][0])
+    add_legend(figure, grid[0][0])
     return figure
 
 
@@ -347,13 +363,22 @@ def _colour(curve: DepthCurve) -> str:
     return COLOURS.get(curve.family, OTHER_COLOUR)
 
 
+def _scale_by_log(axes: Axes) -> None:
+    """Scale what is drawn by its logarithm; of less than a decade the marks are plain numbers."""
+    axes.set_yscale("log")
+    if _is_narrow(axes.get_ylim()):
+        axes.yaxis.set_major_locator(MaxNLocator(_FEW_TICKS))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _is_narrow(limits: tuple[float, float]) -> bool:
+    return limits[1] < _NARROW * limits[0]
+
+
 def _tidy(axes: Axes) -> None:
     axes.grid(visible=True, alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _add_legend(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    columns = 4 if len(labels) > 6 else 3
-    make_room(figure, len(labels), columns)
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
+    if axes.get_yscale() == "log":
+        # Of nine marks a decade, each of which takes its time, two are enough.
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))

@@ -15,7 +15,14 @@ from archsearch.journal.history import Metrics
 Verdict = Literal["identical", "equal within rounding", "different"]
 
 # Of the clock and the memory: no two trainings agree in them.
-_MEASURED = ("images_per_s", "train_time_s", "peak_memory_mib", "latency_ms", "packed_replicates")
+_MEASURED = (
+    "images_per_s",
+    "train_time_s",
+    "peak_memory_mib",
+    "latency_ms",
+    "latency_onnx_ms",
+    "packed_replicates",
+)
 # In another order of additions a figure differs in its last bits, and training makes that grow. These are
 # shares of a figure, of figures below 1 the difference itself; an image that is classified otherwise exceeds
 # them where there are few.

@@ -11,6 +11,11 @@ from archsearch.analysis.wording import listed, percent
 from archsearch.journal import ReplicateHistory, SessionHistory, TrialHistory
 from archsearch.study.schema import SMALLEST_DIFFERENCE
 
+_IMAGES = {
+    "classes": "numbers of classes",
+    "train_images": "numbers of training images",
+    "val_images": "numbers of validation images",
+}
 _SCHEDULE = ("epochs", "batch_size", "optimizer", "schedule", "milestones", "gamma", "warmup_epochs")
 
 # Nearer to it, what networks are matched to counts as met; a fraction.
@@ -34,12 +39,23 @@ def find_notes(
         sessions: Of the study, which know what each training ran under.
     """
     return (
+        *_unequal_data(trials),
         *_unequal_schedules(trials),
         *_mismatches(trials),
         *_edges(trials, search),
         *_still_improving(trials),
         *_unequal_provenance(trials, sessions),
     )
+
+
+def _unequal_data(trials: Sequence[TrialHistory]) -> list[str]:
+    found = []
+    for name, said in _IMAGES.items():
+        values = sorted({value for trial in trials if (value := getattr(trial, name)) is not None})
+        if len(values) > 1:
+            counts = listed([f"{value:,}" for value in values])
+            found.append(f"Depths have unequal {said}, {counts}: the tests take the smallest.")
+    return found
 
 
 def _unequal_schedules(trials: Sequence[TrialHistory]) -> list[str]:

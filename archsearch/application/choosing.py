@@ -12,7 +12,15 @@ from archsearch.errors import InputError, RunFolderError
 from archsearch.journal import StudyHistory, TrialHistory
 from archsearch.search.ranking import pareto_front, rank, reported_trials
 
-_COSTS = ("parameters", "macs", "activation_mib", "latency_ms", "train_time_s", "peak_memory_mib")
+_COSTS = (
+    "parameters",
+    "macs",
+    "activation_mib",
+    "latency_ms",
+    "latency_onnx_ms",
+    "train_time_s",
+    "peak_memory_mib",
+)
 
 
 @dataclass(frozen=True)

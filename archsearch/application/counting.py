@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from archsearch.search.agenda import OPEN_TRIALS
 from archsearch.study import StudyConfig
 
 
 def count_trials(study: StudyConfig) -> int:
-    """Count the trials that a study asks for, without baselines and confirmations."""
+    """Count the trials that a study asks for, without baselines and confirmations.
+
+    A search that its budget alone ends counts as one of many trials.
+    """
     cells = len(study.cells())
-    return cells * (study.trials or 0) if study.search else cells
+    return cells * (study.trials or OPEN_TRIALS) if study.search else cells
 
 
 def count_trainings(study: StudyConfig) -> int:

@@ -163,7 +163,7 @@ def _describe(source: _Source, network: ExportedNetwork, folder: Path, compared:
         "seed": source.seed,
         "seeds": list(trial.seeds),
         "architecture_id": network.architecture.id,
-        "data_fingerprint": history.header["data_fingerprint"],
+        "data_fingerprint": trial.data_fingerprint or history.header["data_fingerprint"],
         "objectives": dict(zip(history.header["objectives"], trial.objective_values or (), strict=False)),
         "of_trial": dict(trial.metrics),
     }

@@ -89,7 +89,7 @@ def lesion_study(
             kept.
         draws: Sets of blocks drawn for each number of removed blocks, and paths of each length.
         pairs: Pairs of blocks removed, at most.
-        images: Validation images that each lesioned network is evaluated on; 0 takes all.
+        images: Validation images that each lesioned network is evaluated on, drawn at random; 0 takes all.
         runs_folder: Folder of all run folders.
 
     Raises:
@@ -134,7 +134,7 @@ def deepening_test(study: str, *, runs_folder: str | Path = "runs") -> list[Deep
     folder = RunFolder.find(study, runs_folder)
     history = folder.history()
     found = []
-    for curve in depth_curves(history.trials.values()):
+    for curve in depth_curves(history.trials.values(), history.header.get("objectives")):
         points = _finished(curve, history) if curve.joined else []
         for index, point in enumerate(points):
             shallower = [other for other in points[:index] if other.depth < point.depth]
@@ -170,7 +170,8 @@ def _extend(folder: RunFolder, history: StudyHistory, shallow: int, deep: int) -
 
 
 def _deepest(folder: RunFolder, history: StudyHistory) -> list[int]:
-    curves = [_finished(curve, history) for curve in depth_curves(history.trials.values())]
+    found = depth_curves(history.trials.values(), history.header.get("objectives"))
+    curves = [_finished(curve, history) for curve in found]
     finished = [[point.trial for point in points] for points in curves if points]
     kept = [[n for n in numbers if has_weights(folder, history.trials[n])] for numbers in finished]
     # Where none were kept, the first that is looked for says so.
@@ -212,6 +213,8 @@ def _lesion(trained: TrainedNetwork, draws: int, pairs: int, limit: int) -> Lesi
 
 def _batch(trained: TrainedNetwork, limit: int) -> tuple[torch.Tensor, torch.Tensor]:
     split: Split = trained.dataset.val
-    count = limit or len(split.labels)
+    # Drawn, for folders of images are listed by class.
+    order = torch.randperm(len(split.labels), generator=torch.Generator().manual_seed(0))
+    drawn = split.select(order[: limit or len(split.labels)])
     normalise = Normalisation(trained.dataset, torch.device("cpu"))
-    return normalise(split.images[:count]), split.labels[:count]
+    return normalise(drawn.images), drawn.labels

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import importlib.util
 import platform
 import socket
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,14 +17,19 @@ from archsearch.journal import SessionHistory, StudyHistory
 
 _LIBRARIES = ("torch", "pytorch-lightning", "torchmetrics", "optuna", "mlflow", "numpy", "scikit-learn")
 _GIT_TIMEOUT_S = 5.0
+# Packages that a training depends on; the others decide what is trained, and where.
+_DECIDING = ("architecture", "models", "data", "training")
 
 
-def describe_provenance(device: Literal["cpu", "cuda", "mps"], *, local: bool = True) -> dict[str, Any]:
+def describe_provenance(
+    device: Literal["cpu", "cuda", "mps"], *, local: bool = True, plugins: Sequence[str] = ()
+) -> dict[str, Any]:
     """Describe what the results of a session depend on besides its study, in JSON's values.
 
     Args:
         device: The kind of device that trainings run on.
         local: Whether that is this machine's; the model of another machine's is not known here.
+        plugins: Packages whose blocks, data sources and metrics a study may use.
     """
     commit, modified = find_commit()
     return {
@@ -34,6 +42,7 @@ def describe_provenance(device: Literal["cpu", "cuda", "mps"], *, local: bool = 
         "commit": commit,
         "modified": modified,
         "versions": find_versions(),
+        "code": fingerprint_code(plugins),
     }
 
 
@@ -41,6 +50,30 @@ def find_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that results depend on."""
     versions = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {"python": platform.python_version(), **versions}
+
+
+def fingerprint_code(plugins: Sequence[str] = ()) -> str:
+    """Return a SHA-256 over the code that decides on the course of a training, with that of some plugins.
+
+    A commit says less: most change nothing of it, and code that is being worked on has none.
+    """
+    package = Path(archsearch.__file__).parent
+    roots = [package / name for name in _DECIDING]
+    roots += [root for plugin in plugins for root in _find_sources(plugin)]
+    digest = hashlib.sha256()
+    for root in roots:
+        for file in sorted(root.rglob("*.py")) if root.is_dir() else [root]:
+            digest.update(f"{root.name}/{file.relative_to(root)}".encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _find_sources(plugin: str) -> list[Path]:
+    """Return the packages and modules that a plugin offers something in."""
+    offered = importlib.metadata.distribution(plugin).entry_points
+    names = {one.module.partition(".")[0] for one in offered if one.group.startswith("archsearch.")}
+    specs = [importlib.util.find_spec(name) for name in sorted(names)]
+    found = [Path(spec.origin) for spec in specs if spec is not None and spec.origin]
+    return [path.parent if path.name == "__init__.py" else path for path in found]
 
 
 def find_commit() -> tuple[str, bool]:

@@ -22,9 +22,12 @@ def find_undecided(study: StudyConfig, history: StudyHistory) -> list[int]:
     fewest = len(study.seeds)
     readings = {reading.results.label: reading for reading in read_curves(history)}
     most = fewest + len(study.more_seeds)
-    level = look_level(history.looks, most=most - fewest)
     curves = [
-        replace(reading.results, level=level, smallest_difference=study.smallest_difference)
+        replace(
+            reading.results,
+            level=look_level(reading.count_looks(fewest), most=most - fewest),
+            smallest_difference=study.smallest_difference,
+        )
         for reading in readings.values()
     ]
     asked = cells_to_replicate(curves, fewest=fewest, most=most)

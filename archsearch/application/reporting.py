@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.analysis import (
-    MEASURES,
     CellComparison,
     DepthCurve,
     Recommendation,
@@ -19,8 +18,10 @@ from archsearch.analysis import (
     read_curves,
     recommend,
 )
+from archsearch.analysis.predictor_ranks import PredictorRanks, rank_predictors
 from archsearch.analysis.report_page import write_page
 from archsearch.analysis.report_plots import draw_pictures
+from archsearch.application.html import write_table
 from archsearch.errors import RunFolderError
 from archsearch.journal import CONCLUSION_NAME, RunFolder, StudyHistory
 from archsearch.journal.writing import unwritable
@@ -38,6 +39,7 @@ class Report:
         verdicts: One for each curve that is more than a baseline.
         comparisons: Of cells and of curves.
         recommendation: Which network to take; None where none ended well.
+        predictors: How well free predictors rank its networks; empty where it did not ask for them.
         page: All of it, to be read in a browser.
         picture: Of the curves.
         table: Of the curves.
@@ -48,6 +50,7 @@ class Report:
     verdicts: tuple[Verdict, ...]
     comparisons: tuple[CellComparison, ...]
     recommendation: Recommendation | None
+    predictors: tuple[PredictorRanks, ...]
     page: Path
     picture: Path
     table: Path
@@ -63,6 +66,17 @@ class Report:
             lines.append(f"- {escape_markdown(self.recommendation.sentence)}")
         return "\n".join(lines) + "\n"
 
+    def __repr__(self) -> str:
+        said = "; ".join(f"{verdict.curve}: {verdict.kind}" for verdict in self.verdicts)
+        return f"Report({self.study}: {said or 'no curve yet'}; {self.page})"
+
+    def _repr_html_(self) -> str:
+        """The report as a notebook shows it."""
+        rows = [[v.curve, v.kind.replace("_", " "), v.sentence] for v in self.verdicts]
+        below = [self.recommendation.sentence] if self.recommendation else []
+        header = ["curve", "verdict", "what it shows"]
+        return write_table(self.study, header, rows, below=[*below, f"In full: {self.page}"])
+
     def to_mapping(self) -> dict[str, Any]:
         """The report as JSON's values."""
         return {
@@ -70,11 +84,12 @@ class Report:
             "verdicts": [verdict.to_mapping() for verdict in self.verdicts],
             "comparisons": [comparison.to_mapping() for comparison in self.comparisons],
             "recommendation": self.recommendation and self.recommendation.to_mapping(),
+            "predictors": [ranks.to_mapping() for ranks in self.predictors],
             "page": str(self.page),
             "picture": str(self.picture),
             "table": str(self.table),
             "curves": [
-                {"curve": curve.label, "family": curve.family, "points": _rows(curve)}
+                {"curve": curve.label, "family": curve.family, "points": curve.rows()}
                 for curve in self.curves
             ],
         }
@@ -102,7 +117,7 @@ def write_report(folder: RunFolder, history: StudyHistory) -> Report | None:
         The report; None where no trial has ended, so that there is nothing to say.
     """
     name = history.header["name"]
-    curves = tuple(depth_curves(history.trials.values()))
+    curves = tuple(depth_curves(history.trials.values(), history.header.get("objectives")))
     if not curves:
         return None
     readings = read_curves(history)
@@ -111,9 +126,8 @@ def write_report(folder: RunFolder, history: StudyHistory) -> Report | None:
         curves=curves,
         verdicts=tuple(judge(reading.results) for reading in readings),
         comparisons=tuple(compare_curves(readings)),
-        recommendation=recommend(
-            shown_trials(history.trials.values()), val_images=history.header.get("val_images")
-        ),
+        recommendation=recommend(shown_trials(history.trials.values())),
+        predictors=tuple(rank_predictors(history.trials.values())),
         page=folder.report / "report.html",
         picture=folder.report / "depth_curve.png",
         table=folder.report / "depth_curve.csv",
@@ -137,31 +151,13 @@ def _write(report: Report, folder: RunFolder, history: StudyHistory) -> None:
         verdicts=report.verdicts,
         comparisons=report.comparisons,
         recommendation=report.recommendation,
+        predictors=report.predictors,
         pictures=pictures,
     )
-    (folder.report / CONCLUSION_NAME).write_text(report.conclusion, encoding="utf-8")
-    rows = [{"curve": curve.label, **row} for curve in report.curves for row in _rows(curve)]
+    shown = "".join(f"\n![{picture.heading}](small/{picture.name}.png)\n" for picture in pictures)
+    (folder.report / CONCLUSION_NAME).write_text(report.conclusion + shown, encoding="utf-8")
+    rows = [{"curve": curve.label, **row} for curve in report.curves for row in curve.rows()]
     with report.table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(key for row in rows for key in row)))
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _rows(curve: DepthCurve) -> list[dict[str, Any]]:
-    rows = []
-    for point in curve.points:
-        row: dict[str, Any] = {
-            "depth": point.depth,
-            "trial": point.trial,
-            "network": point.name,
-            "parameters": point.parameters,
-            "macs": point.macs,
-            "failed": point.failed,
-        }
-        for measure in MEASURES:
-            if measure in point.errors:
-                row[measure] = point.mean(measure)
-                row[f"{measure}_std"] = point.std(measure)
-                row["seeds"] = len(point.errors[measure])
-        rows.append(row)
-    return rows

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from archsearch.analysis.reproduction import Reproduction, Training, compare_trainings
 from archsearch.application.provenance import describe_provenance
+from archsearch.application.studies import pick_trial
 from archsearch.application.trained import load_data
 from archsearch.errors import InputError
 from archsearch.execution import Executor, build_executor, choose_devices
@@ -98,10 +99,7 @@ def _find_replicates(
     history: StudyHistory, number: int, seed: int | None
 ) -> list[tuple[TrialHistory, ReplicateHistory]]:
     """Return what has ended of a trial; in place of what repeats another, that other training."""
-    if number not in history.trials:
-        known = f"It has trials 0 to {len(history.trials) - 1}." if history.trials else "It has none yet."
-        raise InputError("must be a trial of the study", path="--trial", got=number, fix=known)
-    trial = history.trials[number]
+    trial = pick_trial(history, number, path="--trial")
     if seed is not None and seed not in trial.seeds:
         known = f"It has {_named(trial.seeds)}."
         raise InputError("must be a seed of the trial", path="--seed", got=seed, fix=known)

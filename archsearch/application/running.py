@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import os
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -15,23 +12,31 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.analysis.depth_curve import find_latency_ms
+from archsearch.analysis.wording import taken_over
 from archsearch.application.deciding import count_at_once, decide_compute, explain_workers
+from archsearch.application.html import write_table
 from archsearch.application.mirroring import build_mirror
-from archsearch.application.preparing import prepare_data
-from archsearch.application.provenance import describe_provenance, explain_changes, find_versions
+from archsearch.application.opening import open_study
+from archsearch.application.pacing import BudgetPacing
+from archsearch.application.preparing import check_installed, prepare_data
+from archsearch.application.provenance import describe_provenance, explain_changes
 from archsearch.application.replicating import find_undecided
+from archsearch.application.reusing import Reuse, find_warm_start
 from archsearch.application.room import find_room, list_largest
 from archsearch.application.sampling import sample_specs
+from archsearch.application.scoring import list_unscored, score_networks
 from archsearch.application.stopping import Stopping
 from archsearch.data import Dataset
-from archsearch.errors import RunFolderError, StudyError, Terminated
-from archsearch.execution import Devices, build_executor, choose_devices
+from archsearch.errors import StudyError, Terminated
+from archsearch.execution import Devices, Executor, build_executor, choose_devices
 from archsearch.journal import Journal, Record, RunFolder, RunFolderLock, StudyHistory, TrialHistory
 from archsearch.search.conductor import Conductor
 from archsearch.search.jobs import Workplace
-from archsearch.search.ranking import finished_trials, pareto_front, rank, reported_trials
-from archsearch.study import StudyConfig, check_growth
-from archsearch.study.settings import ExecutionSettings
+from archsearch.search.pausing import warn_of_schedule
+from archsearch.search.ranking import find_best, rank, reported_trials
+from archsearch.search.samplers import check_sampler
+from archsearch.study import StudyConfig
+from archsearch.study.settings import BudgetSettings, ExecutionSettings
 from archsearch.tracking import MirrorProcess, MirrorStatus, hide_passwords
 from archsearch.training.values import Compute
 
@@ -62,15 +67,26 @@ class Outcome:
         return rank(reported_trials(self.history.trials.values()), self.study.objectives)
 
     @property
-    def best_of_search(self) -> list[TrialHistory]:
-        """The trials of the search, best first, as it saw them: under one seed."""
-        searched = finished_trials(self.history.trials.values(), phases=["search"])
-        return rank(searched, self.study.objectives)
-
-    @property
     def counts(self) -> dict[str, int]:
         """Number of trials by outcome."""
         return dict(Counter(trial.outcome or "unfinished" for trial in self.history.trials.values()))
+
+    def __repr__(self) -> str:
+        return f"Outcome({self.study.name}: {self.reason}; {self._said_counts})"
+
+    def _repr_html_(self) -> str:
+        """The outcome as a notebook shows it."""
+        header = ["trial", "network", "parameters", *self.study.objectives]
+        rows = [
+            [t.number, t.name, f"{t.parameters:,}", *(f"{v:.4g}" for v in t.objective_values or ())]
+            for t in self.best
+        ]
+        below = [f"{self.reason}; {self._said_counts}", f"Run folder: {self.folder.path}"]
+        return write_table(f"Best of {self.study.name}", header, rows, below=below)
+
+    @property
+    def _said_counts(self) -> str:
+        return ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.counts.items()))
 
     def to_mapping(self) -> dict[str, Any]:
         """The outcome as JSON's values, for programs."""
@@ -98,6 +114,7 @@ def run_study(
     conclude: Callable[[RunFolder, StudyHistory], object] = lambda *_: None,
     mirror: MirrorProcess | None = None,
     stopping: Stopping | None = None,
+    began: float | None = None,
 ) -> Outcome:
     """Run a study to its end, or go on where it stopped.
 
@@ -110,6 +127,7 @@ def run_study(
         conclude: Called once when nothing is left to train, and before MLflow is left: to write a report.
         mirror: That of `build_mirror`, where it was started ahead.
         stopping: Says when to start nothing more; without it Ctrl-C stops at once.
+        began: When a person began to wait, by `time.monotonic`: from then on a budget of hours counts.
 
     Raises:
         StudyError: The study is not the one that was begun under its name, or not for this machine.
@@ -117,19 +135,30 @@ def run_study(
         RunFolderError: The run folder is read-only, in use, or another study's.
         KeyboardInterrupt: It was stopped; the journal says so, and nothing is left running.
     """
+    began = time.monotonic() if began is None else began
     stopping = stopping or Stopping()
+    check_installed(study)
     dataset = prepare_data(study)
+    check_sampler(study)
     folder = RunFolder.of(study.name, runs_folder)
+    warm_start = find_warm_start(study, folder, runs_folder)
     with ExitStack() as stack:
         stack.enter_context(RunFolderLock(folder.path))
         journal = stack.enter_context(Journal.open(folder.journal))
         if journal.healed:
             say(journal.healed)
         devices = _find_devices(study.execution, _decided(journal))
-        _open_study(study, journal, folder, dataset)
-        _ask(study, journal)
+        open_study(study, journal, folder, dataset)
+        if warm_start is not None:
+            fields, sentences = warm_start
+            journal.append("warm_start", **fields)
+            say("\n".join(sentences))
         mirror = mirror or build_mirror(study, runs_folder, say)
-        compute = _compute(study, journal, dataset, devices, say, mirror)
+        provenance = describe_provenance(
+            devices.kind, local=study.execution.executor != "ray", plugins=study.plugins
+        )
+        reuse = Reuse(study, folder, provenance)
+        compute = _compute(study, journal, dataset, devices, say, mirror, reuse)
         if changed := explain_workers(study.execution, devices, compute.threads):
             say(changed)
         executor = build_executor(
@@ -140,6 +169,8 @@ def run_study(
         )
         workplace = Workplace(executor, compute, folder)
         recall(tuple(journal.records))
+        if remark := warn_of_schedule(study):
+            say(remark)
         conductor = Conductor(
             study,
             journal,
@@ -147,6 +178,10 @@ def run_study(
             listen=listen,
             undecided=find_undecided,
             winding_down=lambda: stopping.winding_down,
+            taking_over=reuse.take_over(compute),
+            pacing=BudgetPacing(study, len(dataset.train.labels))
+            if study.budget != BudgetSettings()
+            else None,
         )
         if mirror:
             # Where it was not started ahead, not before, for it imports MLflow, and would be in the way of
@@ -154,8 +189,20 @@ def run_study(
             stack.enter_context(mirror)
         work_left = conductor.take_up()
         reason = conductor.history.finished or ""
-        if work_left or not reason:
-            reason = _train(study, conductor, workplace, stack, say, work_left=work_left, stopping=stopping)
+        if work_left or not reason or list_unscored(study, conductor):
+            reason = _train(
+                study,
+                conductor,
+                stack,
+                say,
+                executor=executor if work_left else None,
+                session=lambda: {
+                    **_session(study, executor),
+                    **provenance,
+                    "preparing_s": round(time.monotonic() - began, 3),
+                },
+                stopping=stopping,
+            )
         conductor.close()
         conclude(folder, conductor.history)
         mirrored = mirror.close() if mirror else None
@@ -166,26 +213,29 @@ def run_study(
 def _train(
     study: StudyConfig,
     conductor: Conductor,
-    workplace: Workplace,
     stack: ExitStack,
     say: Callable[[str], None],
     *,
-    work_left: bool,
+    executor: Executor | None,
+    session: Callable[[], dict[str, Any]],
     stopping: Stopping,
 ) -> str:
     try:
-        if work_left:
-            stack.enter_context(workplace.executor)
+        if executor:
+            stack.enter_context(executor)
         # Only now: a cluster must be asked how many trials it takes at a time.
-        session = _session(study, workplace)
-        if changed := explain_changes(conductor.history, session):
+        here = session()
+        if changed := explain_changes(conductor.history, here):
             say(changed)
-        conductor.record("session", **session)
+        conductor.record("session", **here)
         with stopping.finishing():
             reason = conductor.run()
+        if lent := taken_over(conductor.history):
+            say(f"{lent} With execution: {{reuse: false}} all would be.")
         if stopping.winding_down:
             raise KeyboardInterrupt
         _test(conductor, study.objectives)
+        score_networks(study, conductor)
     except KeyboardInterrupt as stop:
         by = "terminated by SIGTERM" if isinstance(stop, Terminated) else "stopped from the keyboard"
         conductor.record("interrupted", reason=by)
@@ -196,8 +246,9 @@ def _train(
 
 def _test(conductor: Conductor, objectives: Mapping[str, str]) -> None:
     """Read the test set, once, for the networks that the study reports."""
-    from archsearch.training.evaluation import evaluate_test
+    from archsearch.training.evaluation import FinalEvaluator
 
+    evaluator = FinalEvaluator()
     for trial in tested_trials(conductor.history, objectives):
         for seed in trial.seeds:
             replicate = trial.replicates.get(seed)
@@ -207,8 +258,11 @@ def _test(conductor: Conductor, objectives: Mapping[str, str]) -> None:
             source = trial.number if replicate.repeated_of is None else replicate.repeated_of
             if not replicate.test:
                 job = conductor.job(source, seed)
+                if replicate.taken_over and not Path(job.weights_path or "").is_file():
+                    # The budget ended before it was trained again for the weights, which were not kept there.
+                    continue
                 known = find_latency_ms(conductor.trials[trial.number])
-                metrics = evaluate_test(job, job.weights_path or "", latency_ms=known)
+                metrics = evaluator.evaluate(job, job.weights_path or "", latency_ms=known)
                 conductor.record("test", trial=trial.number, seed=seed, metrics=metrics)
 
 
@@ -218,54 +272,8 @@ def tested_trials(history: StudyHistory, objectives: Mapping[str, str]) -> list[
     searched = [trial for trial in reported if trial.phase == "search"]
     if not searched:
         return reported
-    ranked = rank(searched, objectives)
-    best = ranked[:1] if len(objectives) == 1 else pareto_front(ranked, objectives)
+    best = find_best(searched, objectives)
     return [trial for trial in reported if trial in best or trial.phase == "include"]
-
-
-def _open_study(study: StudyConfig, journal: Journal, folder: RunFolder, dataset: Dataset) -> None:
-    if journal.records:
-        header = journal.records[0].fields
-        check_growth(header["identity"], study)
-        if header["data_fingerprint"] != dataset.fingerprint:
-            raise RunFolderError(
-                "holds a study of other data: the images, labels or split have changed since",
-                path=str(folder.path),
-                fix="Give the study a new name, or bring the old data back.",
-            )
-    else:
-        journal.append(
-            "study",
-            uid=uuid.uuid4().hex,
-            name=study.name,
-            archsearch=importlib.metadata.version("archsearch"),
-            identity=study.identity(),
-            text=study.public_text,
-            source=study.source,
-            input_shape=dataset.input_shape,
-            classes=dataset.num_classes,
-            class_names=dataset.classes,
-            train_images=len(dataset.train.labels),
-            val_images=len(dataset.val.labels),
-            data_fingerprint=dataset.fingerprint,
-            objectives=dict(study.objectives),
-            versions=find_versions(),
-        )
-    folder.save_study(study.public_text)
-
-
-def _ask(study: StudyConfig, journal: Journal) -> None:
-    """Record what the study asks for by now: what it holds beside its identity may change and grow."""
-    question = {
-        "text": study.public_text,
-        "source": study.source,
-        "smallest_difference": study.smallest_difference,
-        "seeds": {"fewest": len(study.seeds), "most": len(study.seeds) + len(study.more_seeds)},
-        "cells": [dict(cell.values) for cell in study.cells()],
-    }
-    asked = [record.fields for record in journal.records if record.kind == "question"]
-    if not asked or json.loads(json.dumps(question)) != asked[-1]:
-        journal.append("question", **question)
 
 
 def _decided(journal: Journal) -> Compute | None:
@@ -305,13 +313,15 @@ def _compute(
     devices: Devices,
     say: Callable[[str], None],
     mirror: MirrorProcess | None,
+    reuse: Reuse,
 ) -> Compute:
     if (decided := _decided(journal)) is not None:
         return decided
-    if mirror:
-        mirror.wait_until_ready()
-    specs = sample_specs(study)
-    compute = decide_compute(study, specs, dataset, devices)
+    specs, compute = sample_specs(study), reuse.find_arithmetic()
+    if compute is None:
+        if mirror:
+            mirror.wait_until_ready()
+        compute = decide_compute(study, specs, dataset, devices)
     journal.append("compute", **asdict(compute))
     say(f"Arithmetic: {compute.reason}")
     # The nodes of a cluster are not this machine.
@@ -323,14 +333,13 @@ def _compute(
     return compute
 
 
-def _session(study: StudyConfig, workplace: Workplace) -> dict[str, Any]:
+def _session(study: StudyConfig, executor: Executor) -> dict[str, Any]:
     return {
         "pid": os.getpid(),
         "executor": study.execution.executor,
-        "slots": workplace.executor.slots,
+        "slots": executor.slots,
         "devices_per_trial": study.execution.devices_per_trial,
         "clock": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        **describe_provenance(workplace.compute.device, local=study.execution.executor != "ray"),
     }
 
 

@@ -1,4 +1,4 @@
-"""Show a study in MLflow, and bring MLflow up to date."""
+"""Show a study in MLflow or optuna-dashboard, and bring MLflow up to date."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from archsearch.errors import HIDDEN, RunFolderError, TrackingError
+from archsearch.errors import HIDDEN, RunFolderError, StudyError, TrackingError
 from archsearch.journal import RunFolder
 from archsearch.study import parse_study
 from archsearch.tracking import MirrorStatus, resolve_uri, sync, view_link
-from archsearch.tracking.server import serve_pages
+from archsearch.tracking.server import check_port, serve_pages
 
 
 def sync_study(study: str, *, uri: str = "", runs_folder: str | Path = "runs") -> MirrorStatus:
@@ -61,6 +61,43 @@ def show_pages(
     status = sync_study(study, uri=uri, runs_folder=runs_folder)
     with serve_pages(uri, port) as address:
         yield view_link(address, status.experiment_id)
+
+
+@contextmanager
+def show_optuna_pages(study: str | None, *, port: int, runs_folder: str | Path = "runs") -> Iterator[str]:
+    """Serve optuna-dashboard's pages until the context is left, made from journals.
+
+    Args:
+        study: Name of a study that was run; None shows all that search.
+        port: On 127.0.0.1.
+        runs_folder: Folder of all run folders.
+
+    Yields:
+        The address to open.
+
+    Raises:
+        InputError: optuna-dashboard is not installed.
+        RunFolderError: The study was not run.
+        StudyError: There is no search.
+        TrackingError: The port is taken.
+    """
+    from archsearch.search.optuna_pages import serve_optuna_pages
+
+    if study is None:
+        folders = [RunFolder.of(name, runs_folder) for name in RunFolder.names(runs_folder)]
+    else:
+        folders = [RunFolder.find(study, runs_folder)]
+    searches = [folder for folder in folders if folder.history().header.get("identity", {}).get("search")]
+    if not searches:
+        raise StudyError(
+            "must have a `search`: Optuna has no part in a sweep",
+            path="STUDY" if study else str(runs_folder),
+            got=study or [folder.path.name for folder in folders],
+            fix="Leave --dashboard out: MLflow's pages show every study.",
+        )
+    check_port(port)
+    with serve_optuna_pages(searches, port) as address:
+        yield address
 
 
 def _uri_of(folder: RunFolder) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from archsearch.application.studies import pick_trial
 from archsearch.architecture import Architecture, resolve_architecture
 from archsearch.data import Dataset, load_dataset, load_source_plugins
 from archsearch.errors import InputError, RunFolderError
@@ -39,10 +40,7 @@ def find_trial(history: StudyHistory, number: int) -> TrialHistory:
     Raises:
         InputError: There is no such trial.
     """
-    if number not in history.trials:
-        known = f"It has trials 0 to {len(history.trials) - 1}."
-        raise InputError("must be a trial of the study", path="--trial", got=number, fix=known)
-    trial = history.trials[number]
+    trial = pick_trial(history, number, path="--trial")
     if trial.outcome == "repeated" and trial.repeated_of is not None and not trial.objective_values:
         trial = history.trials[trial.repeated_of]
     return trial
@@ -64,7 +62,7 @@ def find_best_replicate(folder: RunFolder, trial: TrialHistory) -> tuple[Replica
             fix=f"Its outcome is {trial.outcome}{f' ({trial.reason})' if trial.reason else ''}.",
         )
     best = min(complete, key=lambda replicate: (replicate.metrics["val_error"], replicate.seed))
-    path = weights_of(folder, trial, best)
+    path = folder.weights_of(trial, best)
     if not path.is_file():
         raise RunFolderError(
             f"must hold the weights of trial {trial.number}, which were not kept",
@@ -74,16 +72,10 @@ def find_best_replicate(folder: RunFolder, trial: TrialHistory) -> tuple[Replica
     return best, path
 
 
-def weights_of(folder: RunFolder, trial: TrialHistory, replicate: ReplicateHistory) -> Path:
-    """Return where the weights of a replicate stand, if they were kept: of a repeated one, the other's."""
-    source = trial.number if replicate.repeated_of is None else replicate.repeated_of
-    return folder.weights(source, replicate.seed)
-
-
 def has_weights(folder: RunFolder, trial: TrialHistory) -> bool:
     """Whether the weights of all trained replicates of a trial are on disk."""
     complete = [r for r in trial.replicates.values() if r.outcome == "complete"]
-    return bool(complete) and all(weights_of(folder, trial, replicate).is_file() for replicate in complete)
+    return bool(complete) and all(folder.weights_of(trial, replicate).is_file() for replicate in complete)
 
 
 def load_data(folder: RunFolder, trial: TrialHistory) -> tuple[Dataset, tuple[str, ...]]:

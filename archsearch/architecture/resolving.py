@@ -13,6 +13,8 @@ from archsearch.architecture.spec import Architecture
 from archsearch.architecture.structure import decide_structure, unused_fields, used_fields
 from archsearch.errors import ArchitectureError
 
+# The deepest published ones have some 130.
+_MOST_CONCATENATED = 1000
 _DEFAULT_DEPTH = 20
 
 
@@ -147,6 +149,7 @@ def _with_depth(resolved: dict[str, Any], given: Mapping[str, Any]) -> dict[str,
                 got=depth,
                 fix="Give one of the two.",
             )
+        _check_growth(resolved, blocks, "blocks", list(blocks))
         return resolved | {"depth": counted, "blocks": blocks}
     if depth is None:
         nearest = rule.nearest(_DEFAULT_DEPTH)
@@ -162,7 +165,21 @@ def _with_depth(resolved: dict[str, Any], given: Mapping[str, Any]) -> dict[str,
         near = ", ".join(map(str, sorted(rule.nearest(depth))))
         fix = f"Nearest: {near}." if near else f"Give blocks: {rule.stages} numbers."
         raise ArchitectureError(rule.text, path="depth", got=depth, fix=fix)
+    _check_growth(resolved, found, "depth", depth)
     return resolved | {"depth": depth, "blocks": found}
+
+
+def _check_growth(resolved: Mapping[str, Any], blocks: tuple[int, ...], path: str, got: Any) -> None:
+    """Refuse what could hardly be counted: where blocks concatenate, no two of them have the same input."""
+    block = resolved["block"]
+    if BLOCKS[block].join == "concatenate" and sum(blocks) > _MOST_CONCATENATED:
+        raise ArchitectureError(
+            f"must make at most {_MOST_CONCATENATED:,} {block} blocks, not {sum(blocks):,}: each adds "
+            "channels to the input of all that follow",
+            path=path,
+            got=got,
+            fix="Choose a smaller depth, or another block.",
+        )
 
 
 def _check_blocks(blocks: tuple[int, ...], layout: str) -> None:

@@ -12,8 +12,13 @@ import click
 from archsearch.errors import ArchsearchError, Terminated
 
 _COMMANDS = {
+    "init": "Write ready-made studies into a folder, to run or to change.",
     "run": "Train what a study asks for; goes on where it stopped.",
     "plan": "Show what a study would train, and what it would cost.",
+    "list": "List the studies that were run: state, trials, best, time, disk.",
+    "status": "Say how far a study is, what runs, and how long it will take.",
+    "show": "Show a study and what it found, or all about one of its trials.",
+    "compare": "Put studies or trials side by side: settings, errors, cost.",
     "describe": "Depth, parameters, MACs and memory of networks, side by side.",
     "report": "Draw a study's depth curve and list its results.",
     "lesion": "Remove blocks of trained networks and measure the damage.",
@@ -22,7 +27,7 @@ _COMMANDS = {
     "export": "Write the best network as a folder that anyone can use.",
     "predict": "Classify image files with an exported network.",
     "verify": "Check the checksums and outputs of an exported folder.",
-    "ui": "Open the MLflow dashboard of a study's store.",
+    "ui": "Open the MLflow or Optuna dashboard of a study.",
     "sync": "Bring MLflow up to what a study's journal says.",
     "reproduce": "Train a trial again, and compare it with what was recorded.",
     "schema": "Print the JSON Schema of the study file, for editors.",
@@ -71,7 +76,7 @@ def cli() -> None:
 def main() -> None:
     """Run a command; errors are one paragraph, exit code 2 for bad input and 1 for a failure."""
     try:
-        cli(standalone_mode=False)
+        cli(prog_name="archsearch", standalone_mode=False)
     except click.exceptions.Exit as request:
         sys.exit(request.exit_code)
     except click.exceptions.NoArgsIsHelpError as help_page:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from archsearch.cli.options import json_option, runs_folder_option
+from archsearch.cli.options import json_option, runs_folder_option, study_argument
 
 
 @click.command("deepen", epilog="Example: archsearch deepen degradation")
-@click.argument("study", metavar="STUDY")
+@study_argument
 @runs_folder_option
 @json_option("Print a list of objects.")
 def command(study: str, runs_folder: Path, as_json: bool) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from archsearch.cli.options import json_option, runs_folder_option
+from archsearch.cli.options import complete_studies, json_option, runs_folder_option
 
 
 @click.command("doctor", epilog="Example: archsearch doctor degradation")
-@click.argument("study", metavar="[STUDY]", required=False)
+@click.argument("study", metavar="[STUDY]", required=False, shell_complete=complete_studies)
 @runs_folder_option
 @json_option()
 def command(study: str | None, runs_folder: Path, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from archsearch.cli.options import json_option, runs_folder_option
+from archsearch.cli.options import json_option, runs_folder_option, study_argument
 
 _FORMATS = ("safetensors", "python", "onnx", "pt2")
 
@@ -24,7 +24,7 @@ def _split(_: click.Context, parameter: click.Parameter, value: str | None) -> t
 
 
 @click.command("export", epilog="Example: archsearch export resnet-space --output exported/resnet-space")
-@click.argument("study", metavar="STUDY")
+@study_argument
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder to write.")
 @click.option("--trial", type=int, help="Number of the trial; the best one where nothing is chosen.")
 @click.option("--best", metavar="METRIC", help="The trial that is best in this measure: val_error, macs, …")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archsearch.cli.options import json_option, runs_folder_option
+from archsearch.cli.options import json_option, runs_folder_option, study_argument
 
 if TYPE_CHECKING:
     from archsearch.analysis.lesion import LesionedNetwork
 
 
 @click.command("lesion", epilog="Example: archsearch lesion degradation --images 200")
-@click.argument("study", metavar="STUDY")
+@study_argument
 @click.option(
     "--trial",
     "trials",

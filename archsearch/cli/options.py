@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,6 +19,18 @@ runs_folder_option = click.option(
     show_default=True,
     help="Folder that holds a run folder for each study.",
 )
+
+
+def complete_studies(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of studies that were run, for the shell; files where there is none."""
+    from archsearch.journal import RunFolder
+
+    names = RunFolder.names(ctx.params.get("runs_folder") or "runs")
+    found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return found or [CompletionItem(incomplete, type="file")]
+
+
+study_argument = click.argument("study", metavar="STUDY", shell_complete=complete_studies)
 
 
 def json_option(help_text: str = "Print the answer as JSON.") -> Callable[[F], F]:

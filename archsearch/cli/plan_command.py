@@ -20,8 +20,14 @@ _SHOWN = 25
 
 @click.command("plan", epilog="Example: archsearch plan search_spaces/degradation.yaml")
 @click.argument("study", type=click.Path(path_type=Path), metavar="STUDY.yaml")
+@click.option(
+    "--predictors",
+    "with_predictors",
+    is_flag=True,
+    help="Build each network and score it by predictors of its accuracy that need no training.",
+)
 @json_option()
-def command(study: Path, as_json: bool) -> None:
+def command(study: Path, with_predictors: bool, as_json: bool) -> None:
     """Show what a study would train and what that would cost, training nothing.
 
     A search is shown by all of its networks where there are few, else by a sample.
@@ -31,7 +37,7 @@ def command(study: Path, as_json: bool) -> None:
     from archsearch.application.planning import plan_study, say_duration
     from archsearch.cli.printing import print_table
 
-    plan = plan_study(config)
+    plan = plan_study(config, with_predictors=with_predictors)
     if as_json:
         click.echo(json.dumps(plan.to_mapping()))
         return
@@ -39,6 +45,8 @@ def command(study: Path, as_json: bool) -> None:
     asked_for = any(network.requested_depth for network in shown)
     header = ["network", "depth", *(["asked for"] if asked_for else []), "parameters", "MACs"]
     header += ["training memory", "one training"]
+    scores = list(shown[0].predictors) if shown else []
+    header += scores
     rows = [
         [
             network.name,
@@ -48,6 +56,7 @@ def command(study: Path, as_json: bool) -> None:
             f"{network.macs:,}",
             f"{network.memory_mib:,.0f} MiB",
             say_duration(network.hours),
+            *(_score(network.predictors[name]) for name in scores),
         ]
         for network in shown
     ]
@@ -58,6 +67,10 @@ def command(study: Path, as_json: bool) -> None:
         )
     for line in plan.remarks:
         click.echo(line)
+
+
+def _score(value: float | None) -> str:
+    return "" if value is None else f"{value:,.4g}"
 
 
 def _spread(networks: Sequence[PlannedNetwork]) -> Sequence[PlannedNetwork]:

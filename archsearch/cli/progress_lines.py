@@ -33,6 +33,8 @@ def write_ending(
     outcome, metrics = fields["outcome"], fields["metrics"]
     if outcome == "complete" and "val_error" in metrics:
         said = _errors(metrics, width)
+        if width is None and (lenders := fields.get("taken_over")):
+            said += f"   taken over from {', '.join(lenders)}"
     elif outcome == "repeated":
         said = f"the same as trial {fields['repeated_of']}"
     else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console, ConsoleDimensions
 from rich.text import Text
 
+from archsearch.cli.measures import name_measure, show_measure
 from archsearch.cli.progress_lines import say_clock, say_left
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from archsearch.journal import TrialHistory
     from archsearch.study import StudyConfig
 
-_WORDS = {"val_accuracy": "validation accuracy", "val_error": "validation error"}
 _OUTCOMES = ("complete", "pruned", "repeated", "failed")
 _LONGEST_BAR = 40
 _SHORTEST_BAR = 5
@@ -145,16 +145,10 @@ def _best(best: TrialHistory | None, objectives: Mapping[str, str]) -> Text | No
     if best is None or best.objective_values is None:
         return None
     measured = ", ".join(
-        f"{_WORDS.get(name, name)} {_value(name, value)}"
+        f"{name_measure(name)} {show_measure(name, value)}"
         for name, value in zip(objectives, best.objective_values, strict=True)
     )
     return Text.assemble("  best so far: ", (measured, "bold"), f", trial {best.number} {best.name}")
-
-
-def _value(name: str, value: float) -> str:
-    if name.endswith(("accuracy", "error", "f1")):
-        return f"{value:.2%}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _count(snapshot: Snapshot) -> Text | None:
@@ -163,5 +157,7 @@ def _count(snapshot: Snapshot) -> Text | None:
     ended = sum(outcomes.get(outcome, 0) for outcome in _OUTCOMES)
     said = ", ".join(f"{outcomes[outcome]} {outcome}" for outcome in _OUTCOMES if outcomes.get(outcome))
     infeasible = outcomes.get("infeasible", 0)
-    parts = [f"  {ended} of {snapshot.forecast.trials} trials ended", f": {said}" if said else ""]
+    trials = snapshot.forecast.trials
+    of = "" if trials is None else f" of {trials}"
+    parts = [f"  {ended}{of} trials ended", f": {said}" if said else ""]
     return Text("".join(parts) + (f"; {infeasible} infeasible" if infeasible else ""))

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archsearch.cli.options import json_option, runs_folder_option
+from archsearch.cli.options import json_option, runs_folder_option, study_argument
 
 if TYPE_CHECKING:
     from archsearch.application.reproducing import ReproducedReplicate
 
 
 @click.command("reproduce", epilog="Example: archsearch reproduce degradation --trial 0")
-@click.argument("study", metavar="STUDY")
+@study_argument
 @click.option("--trial", type=click.IntRange(min=0), required=True, help="Number of the trial.")
 @click.option("--seed", type=click.IntRange(min=0), help="One of its seeds; all where not given.")
 @runs_folder_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def command(study: Path, runs_folder: Path, as_json: bool) -> None:
     Ctrl-C finishes what is being trained and starts nothing else; pressed again it stops at once, as SIGTERM
     does. The exit code is 130 after Ctrl-C, and 143 after SIGTERM.
     """
+    began = time.monotonic()
     # Before the imports that take seconds: what is wrong with a study is said at once.
     config = load_study(study)
     from archsearch.application.mirroring import build_mirror
@@ -51,6 +53,7 @@ def command(study: Path, runs_folder: Path, as_json: bool) -> None:
             conclude=lambda folder, history: reports.append(write_report(folder, history)),
             mirror=mirror,
             stopping=stopping,
+            began=began,
         )
     if as_json:
         click.echo(json.dumps(outcome.to_mapping()))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from archsearch.cli.options import json_option, runs_folder_option
+from archsearch.cli.options import json_option, runs_folder_option, study_argument
 
 
 @click.command("sync", epilog="Example: archsearch sync resnet-space --uri sqlite:///mlflow.db")
-@click.argument("study", metavar="STUDY")
+@study_argument
 @click.option("--uri", default="", help="MLflow tracking URI; as in the study where not given.")
 @runs_folder_option
 @json_option()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from archsearch.errors import ExecutionError, StudyError
@@ -17,6 +18,9 @@ from archsearch.execution.machine import count_cores
 
 # A cluster that is started here tells Ray's makers nothing of its use.
 _ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0"}
+# Of this process alone, where others have started the cluster: its log of errors is standard error, where Ray
+# writes of a lost node, which is no error here.
+_JOINING = {"RAY_BACKEND_LOG_LEVEL": "fatal"}
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "CRITICAL"}
 # Ray itself tries for several minutes, in code that hears no signal.
 # By its standard input, not by an argument: the list of processes is open to everybody.
@@ -95,12 +99,14 @@ def connect(address: str, *, timeout_s: float = _ANSWER_TIMEOUT_S) -> Iterator[A
     address = address or os.environ.get("RAY_ADDRESS", "") or "local"
     where: dict[str, Any] = {"address": address}
     auth_mode = os.environ.get("RAY_AUTH_MODE")
+    environment = _ENVIRONMENT
     if address == "local":
         where |= {"num_cpus": count_cores(), "include_dashboard": False}
     else:
+        environment = environment | _JOINING
         probe(address, timeout_s)
     try:
-        with _environment(), _kept_signals():
+        with _environment(environment), _hushed(), _kept_signals():
             ray.init(**where, **_QUIET)
     except (OSError, RuntimeError, ValueError) as error:
         raise _no_cluster(address, str(error)) from error
@@ -148,15 +154,28 @@ def _no_cluster(address: str, reason: str) -> ExecutionError:
 
 
 @contextlib.contextmanager
-def _environment() -> Iterator[None]:
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
     """Set what is not set already, for what is started meanwhile."""
-    added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+    added = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(added)
     try:
         yield
     finally:
         for name in added:
             os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Let nothing onto standard error: Ray says there how much it is going to say. What fails is raised."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 @contextlib.contextmanager

@@ -103,6 +103,9 @@ class RayWorkerHandle:
         if not self.under_way:
             # The calls ahead find nothing to train, and what they bring is of no interest.
             self._calls.clear()
+        if event.outcome == "paused":
+            _keep_checkpoint(self._jobs[event.replicate], content)
+            return event
         return _keep_weights(self._jobs[event.replicate], event, content)
 
     def lost_results(self, error: Exception) -> list[Result]:

@@ -23,7 +23,7 @@ from archsearch.training.values import EpochReport, Job, Pack, Replicate, Result
 Step = tuple[EpochReport | Result, bytes]
 """What an epoch came to, and a file of the replicate's where there is a new one.
 
-With a report that is its checkpoint, with a result the trained weights.
+With a report and where it pauses that is its checkpoint, else with a result the trained weights.
 """
 
 
@@ -74,7 +74,7 @@ class RayWorker:
     def _news_of(self, event: EpochReport | Result) -> bytes:
         replicate = event.replicate
         if isinstance(event, Result):
-            path = self._weights(replicate)
+            path = self._checkpoint(replicate) if event.outcome == "paused" else self._weights(replicate)
             return path.read_bytes() if path.exists() else b""
         if (written := self._written_at(replicate)) == self._sent[replicate]:
             return b""

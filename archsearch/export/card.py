@@ -33,7 +33,7 @@ class CardFacts:
 
 def write_card(facts: CardFacts) -> str:
     """Write the card of one network, in Markdown."""
-    header, trial, network = facts.history.header, facts.trial, facts.network
+    trial, network = facts.trial, facts.network
     sections = [
         [f"# {trial.name}", "", *_what_it_is(facts)],
         ["## How good it is", "", *_how_good(facts.metrics), *_over_seeds(facts)],
@@ -42,13 +42,13 @@ def write_card(facts: CardFacts) -> str:
         [
             "## How it was trained",
             "",
-            f"Data: `{trial.data['name']}`, fingerprint `{header['data_fingerprint']}`, split seed "
+            f"Data: `{trial.data['name']}`, fingerprint `{facts.metrics['data_fingerprint']}`, split seed "
             f"{trial.data['split_seed']}.",
             "",
             *_retrained(facts.metrics["retrained"]),
             "| setting | value |",
             "|---|---|",
-            *(f"| {name} | {value} |" for name, value in trial.training.items()),
+            *(f"| {name} | {value} |" for name, value in _settings(facts).items()),
         ],
         ["## How to load it", "", *list_usage(network), *_verified(facts)],
         ["## Limits", "", *_limits(facts)],
@@ -145,6 +145,12 @@ def _pruned(pruned: Mapping[str, Any]) -> list[str]:
         f"Blocks are numbered from 0 to {pruned['blocks'] - 1}. Validation images chose them, so that its "
         "accuracy flatters; the test images did not. Variants are not exported.",
     ]
+
+
+def _settings(facts: CardFacts) -> dict[str, Any]:
+    """The settings that these weights were trained with."""
+    retrained = facts.metrics["retrained"]
+    return {**facts.trial.training, **({"epochs": retrained["epochs"]} if retrained else {})}
 
 
 def _retrained(retrained: Mapping[str, Any] | None) -> list[str]:

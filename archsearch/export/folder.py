@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -40,6 +39,7 @@ from archsearch.export.formats import FORMATS, TOLERANCES, open_onnx, open_pt2, 
 from archsearch.export.naming import plain_names, to_plain
 from archsearch.export.raw_network import RawNetwork, build_fresh, build_trained
 from archsearch.export.safe_pt2 import check_pt2
+from archsearch.training.saving import sync_file, sync_folder
 
 WEIGHTS = "model.safetensors"
 
@@ -233,12 +233,9 @@ def _read_weights(network: ExportedNetwork, folder: Path) -> dict[str, Tensor]:
 
 def _settle(folder: Path) -> None:
     """Have the disk keep everything before the folder gets its name."""
-    for path in (*folder.iterdir(), folder):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    for path in folder.iterdir():
+        sync_file(path)
+    sync_folder(folder)
 
 
 def _put_in_place(new: Path, output: Path, old: Path) -> None:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +13,13 @@ from archsearch.errors import ExportError
 from archsearch.export.description import ExportedNetwork, altered
 from archsearch.export.raw_network import RawNetwork
 from archsearch.export.source import find_foreign, write_source
+from archsearch.models.onnx_graph import (
+    convert_to_onnx,
+    find_missing,
+    open_session,
+    quiet_exporters,
+    trace_network,
+)
 
 FORMATS = {"python": "model.py", "onnx": "model.onnx", "pt2": "model.pt2"}
 """File of each format that can be chosen; model.safetensors is always written."""
@@ -68,12 +71,7 @@ def _find_obstacle(name: str, network: ExportedNetwork) -> str:
     if name == "python" and (foreign := find_foreign(network.architecture)):
         return f"model.py is not written, for {foreign} comes from a plugin, which has no source in one file"
     if name == "onnx":
-        missing = [
-            package
-            for package in ("onnx", "onnxscript", "onnxruntime")
-            if not importlib.util.find_spec(package)
-        ]
-        if missing:
+        if missing := find_missing():
             needed = ", ".join(missing)
             return f"model.onnx is not written, for it needs {needed}: pip install 'archsearch[onnx]'"
         size = sum(tensor.numel() * tensor.element_size() for tensor in network.weights.values())
@@ -88,31 +86,19 @@ def write_formats(network: ExportedNetwork, raw: RawNetwork, folder: Path) -> No
         (folder / FORMATS["python"]).write_text(write_source(network), encoding="utf-8")
     if not {"onnx", "pt2"} & set(network.formats):
         return
-    # zeros: what torch.export takes as an example goes into the file
-    example = torch.zeros(2, *network.input_shape)
-    with _quiet(), torch.no_grad():
-        program = torch.export.export(raw, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
-        for node in program.graph.nodes:
-            # lines of our files, with the paths of this machine
-            node.meta.pop("stack_trace", None)
-        if "pt2" in network.formats:
+    program = trace_network(raw, network.input_shape)
+    if "pt2" in network.formats:
+        with quiet_exporters():
             torch.export.save(program, folder / FORMATS["pt2"])
-        if "onnx" in network.formats:
-            converted: Any = torch.onnx.export(
-                program,
-                (example,),
-                dynamo=True,
-                input_names=["images"],
-                output_names=["logits"],
-                dynamic_shapes=({0: "batch"},),
-                verbose=False,
-            )
+    if "onnx" in network.formats:
+        converted = convert_to_onnx(program, network.input_shape)
+        with quiet_exporters():
             converted.save(str(folder / FORMATS["onnx"]), external_data=False)
 
 
 def open_pt2(path: Path) -> Callable[[Tensor], Tensor]:
     """Open a model.pt2, which must have been looked at (`check_pt2`); takes raw images, gives logits."""
-    with _quiet():
+    with quiet_exporters():
         module = torch.export.load(path).module()
 
     def run(images: Tensor) -> Tensor:
@@ -129,13 +115,8 @@ def open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
     Raises:
         ExportError: It is no network that ONNX Runtime can run.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = torch.get_num_threads()
     try:
-        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        session = open_session(path.read_bytes(), threads=torch.get_num_threads())
     # its exceptions have no other common base
     except Exception as error:
         raise altered(path, str(error).splitlines()[0]) from error
@@ -155,17 +136,3 @@ def run_source(path: Path, images: Tensor) -> Tensor:
     with torch.no_grad():
         logits: Tensor = names["load"]()(names["prepare"](images))
     return logits
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep to ourselves what torch's exporters say of their own insides."""
-    logger = logging.getLogger("torch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -14,7 +14,7 @@ from archsearch.errors import ExportError
 from archsearch.export.checksums import check_sum, read_checksums
 from archsearch.export.description import ExportedNetwork, altered, own_version
 from archsearch.export.folder import ALWAYS, difference, load_raw
-from archsearch.export.formats import FORMATS, TOLERANCES, open_onnx, open_pt2
+from archsearch.export.formats import FORMATS, open_onnx, open_pt2
 from archsearch.export.probe import make_probe, read_probe
 from archsearch.export.safe_pt2 import check_pt2
 from archsearch.export.source import write_source
@@ -50,7 +50,8 @@ def verify_export(folder: str | Path) -> Verification:
     """
     folder = Path(folder)
     raw, network = load_raw(folder)
-    sums, files = read_checksums(folder), sorted({*read_checksums(folder), *_expected(network)})
+    sums = read_checksums(folder)
+    files = sorted({*sums, *_expected(network)})
     for name in files:
         check_sum(folder, name, sums)
     images = make_probe(network)
@@ -71,7 +72,7 @@ def verify_export(folder: str | Path) -> Verification:
                 "model.onnx was not run, for onnxruntime is not installed: pip install 'archsearch[onnx]'"
             )
     for name, found in differences.items():
-        if not found <= max(_OTHER_MACHINE, TOLERANCES["onnx"]):
+        if not found <= _OTHER_MACHINE:
             raise altered(folder / name, f"its logits differ by {found:.2g} of the largest")
     return Verification(tuple(files), differences, tuple(notes))
 

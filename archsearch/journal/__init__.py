@@ -2,16 +2,19 @@
 
 from archsearch.journal.folder import CONCLUSION_NAME, RunFolder
 from archsearch.journal.history import ReplicateHistory, SessionHistory, StudyHistory, TrialHistory
-from archsearch.journal.locking import RunFolderLock
+from archsearch.journal.locking import Holder, RunFolderLock, find_holder
 from archsearch.journal.reading import JOURNAL_NAME, JournalReader, read_journal
 from archsearch.journal.records import VERSION, Record
-from archsearch.journal.replaying import Replay, replay
+from archsearch.journal.replaying import BETWEEN_SESSIONS, SESSION_ENDS, Replay, replay
 from archsearch.journal.writing import Journal
 
 __all__ = [
+    "BETWEEN_SESSIONS",
     "CONCLUSION_NAME",
     "JOURNAL_NAME",
+    "SESSION_ENDS",
     "VERSION",
+    "Holder",
     "Journal",
     "JournalReader",
     "Record",
@@ -22,6 +25,7 @@ __all__ = [
     "SessionHistory",
     "StudyHistory",
     "TrialHistory",
+    "find_holder",
     "read_journal",
     "replay",
 ]

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archsearch.errors import RunFolderError
-from archsearch.journal.history import StudyHistory
+from archsearch.journal.history import ReplicateHistory, StudyHistory, TrialHistory
 from archsearch.journal.reading import JOURNAL_NAME, read_journal
 from archsearch.journal.replaying import replay
 from archsearch.journal.writing import find_disk_error, unwritable
 from archsearch.study import load_study
 
 CONCLUSION_NAME = "conclusion.md"
-"""File of the report that says in a few lines of Markdown what a study shows."""
+"""File of the report that says in Markdown what a study shows: a few lines, and its pictures."""
 
 _STUDY_FILES = (".yaml", ".yml")
 
@@ -47,7 +47,7 @@ class RunFolder:
         candidates = [path, Path(runs_folder) / name]
         found = next((folder for folder in candidates if (folder / JOURNAL_NAME).is_file()), None)
         if found is None:
-            known = sorted(folder.parent.name for folder in Path(runs_folder).glob(f"*/{JOURNAL_NAME}"))
+            known = cls.names(runs_folder)
             fix = (
                 f"Studies in {runs_folder}: {', '.join(known)}."
                 if known
@@ -55,6 +55,11 @@ class RunFolder:
             )
             raise RunFolderError("must be the name of a study that was run", path="STUDY", got=study, fix=fix)
         return cls(found)
+
+    @staticmethod
+    def names(runs_folder: str | Path) -> list[str]:
+        """Names of the run folders below a folder."""
+        return sorted(journal.parent.name for journal in Path(runs_folder).glob(f"*/{JOURNAL_NAME}"))
 
     @property
     def journal(self) -> Path:
@@ -101,6 +106,11 @@ class RunFolder:
     def weights(self, trial: int, seed: int) -> Path:
         """The trained weights of one replicate."""
         return self.path / "weights" / f"trial-{trial:04d}-seed-{seed}.safetensors"
+
+    def weights_of(self, trial: TrialHistory, replicate: ReplicateHistory) -> Path:
+        """Where the weights of a replicate stand, if they were kept: of a repeated one, the other's."""
+        source = trial.number if replicate.repeated_of is None else replicate.repeated_of
+        return self.weights(source, replicate.seed)
 
     def checkpoint(self, trial: int, seed: int) -> Path:
         """The state of a replicate that is under way."""

@@ -5,6 +5,7 @@ The mappings are plain dictionaries, so that they go through JSON and pickle as 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +26,9 @@ class ReplicateHistory:
         epoch_times: When each of them was reported, Unix seconds.
         profiles: By epoch, of those that were watched, signals along the depth at its first step; that
             of epoch 0 is of the network as it was initialised.
-        outcome: complete, stopped, failed or lost; None while it is under way.
+        until: Epochs after which the latest attempt is paused; None where it is not to be.
+        paused_after: Epochs after which it was paused last; 0 where it never was.
+        outcome: complete, stopped, failed, lost or paused; None while it is under way.
         metrics: Measures at the end.
         test: Measures on the test set, where the study reports them.
         started: When the latest attempt started.
@@ -33,6 +36,8 @@ class ReplicateHistory:
         repeated_of: Number of the trial that was trained in its place, being the same; else None.
         note: What else is worth knowing: why it was trained alone, and not packed with others.
         session: Which of the study's sessions trained it, counted from 0; None where the journal has none.
+        taken_over: Whose result it is, where another study had it already: `study` (its name), `uid`, and
+            `trial` (its number there); None where it was trained here.
     """
 
     seed: int
@@ -41,6 +46,8 @@ class ReplicateHistory:
     epochs: tuple[Metrics, ...] = ()
     epoch_times: tuple[float, ...] = ()
     profiles: Mapping[int, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    until: int | None = None
+    paused_after: int = 0
     outcome: str | None = None
     reason: str = ""
     metrics: Metrics = field(default_factory=dict)
@@ -50,6 +57,7 @@ class ReplicateHistory:
     repeated_of: int | None = None
     note: str = ""
     session: int | None = None
+    taken_over: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,14 @@ class TrialHistory:
         repeated_of: Number of the trial whose value a repeated one took over.
         told: When the outcome was recorded.
         replicates: By seed.
+        score: By which the prefilter judged it; None without one, and where it could not be ranked.
+        predictors: Scores of its untrained network by `archsearch.training.predictors`, None where it cannot
+            be ranked; empty where they were not asked for, or stand at another trial of the network.
         data_fingerprint: SHA-256 of the images, labels and split; empty where it was not recorded.
+        classes: Of its data; None where unknown. In journals written before trials told it, this and the
+            numbers of images are those of the study's own data.
+        train_images: Number of training images.
+        val_images: Number of validation images.
     """
 
     number: int
@@ -99,6 +114,17 @@ class TrialHistory:
     told: float | None = None
     replicates: Mapping[int, ReplicateHistory] = field(default_factory=dict)
     data_fingerprint: str = ""
+    classes: int | None = None
+    train_images: int | None = None
+    val_images: int | None = None
+    score: float | None = None
+    predictors: Mapping[str, float | None] = field(default_factory=dict)
+
+    @property
+    def lenders(self) -> tuple[str, ...]:
+        """Names of the studies that results were taken over from."""
+        origins = [replicate.taken_over for replicate in self.replicates.values() if replicate.taken_over]
+        return tuple(sorted({str(origin.get("study")) for origin in origins}))
 
 
 @dataclass(frozen=True)
@@ -157,3 +183,14 @@ class StudyHistory:
     trials: Mapping[int, TrialHistory] = field(default_factory=dict)
     sessions: tuple[SessionHistory, ...] = ()
     finished: str | None = None
+
+    @property
+    def taken_over(self) -> dict[str, int]:
+        """Number of results that were taken over from other studies, by the names of these."""
+        replicates = (one for trial in self.trials.values() for one in trial.replicates.values())
+        return dict(Counter(str(one.taken_over.get("study")) for one in replicates if one.taken_over))
+
+    @property
+    def text(self) -> str:
+        """The study as it was last run; empty where the journal does not hold it."""
+        return (self.question or self.header).get("text") or ""

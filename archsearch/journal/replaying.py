@@ -11,6 +11,14 @@ from archsearch.journal.history import ReplicateHistory, SessionHistory, StudyHi
 from archsearch.journal.records import Record
 from archsearch.journal.shapes import check_shape
 
+SESSION_ENDS = ("finished", "interrupted")
+"""The last record of a session that was not killed."""
+
+BETWEEN_SESSIONS = ("question", "resumed")
+"""What is written before the next session begins; what comes then is no part of the one before."""
+
+_OF_DATA = ("classes", "train_images", "val_images")
+
 
 def replay(records: Iterable[Record]) -> StudyHistory:
     """Return what some records tell, from a journal's first to any later one.
@@ -33,6 +41,7 @@ class Replay:
         self._study = StudyHistory()
         self._trials: dict[int, TrialHistory] = {}
         self._sessions: list[SessionHistory] = []
+        self._in_session = False
         self._steps: dict[str, Callable[[Record], None]] = {
             "study": self._begin_study,
             "question": self._ask,
@@ -44,6 +53,7 @@ class Replay:
             "replicate": self._end_replicate,
             "told": self._tell,
             "test": self._add_test,
+            "predictors": self._add_predictors,
             "finished": self._finish,
             "interrupted": self._interrupt,
         }
@@ -57,6 +67,11 @@ class Replay:
     def sessions(self) -> Sequence[SessionHistory]:
         """The sessions so far; changes as records are added."""
         return self._sessions
+
+    @property
+    def in_session(self) -> bool:
+        """Whether the newest session has not ended: it runs, or was killed."""
+        return self._in_session
 
     def add(self, record: Record) -> None:
         """Take one more record into account.
@@ -75,8 +90,12 @@ class Replay:
                     f"journal, line {record.number}: the {record.kind} record has no {error}, "
                     "or nothing before it does. Use the version of archsearch that wrote the journal."
                 ) from error
-        if self._sessions:
+        if record.kind in BETWEEN_SESSIONS:
+            self._in_session = False
+        if self._in_session:
             self._sessions[-1] = replace(self._sessions[-1], ended=record.time)
+        if record.kind in SESSION_ENDS:
+            self._in_session = False
 
     def history(self) -> StudyHistory:
         """Return the history so far, which later records do not change."""
@@ -92,12 +111,13 @@ class Replay:
         # A study that is run again may have grown: whether it is finished is for this session to say.
         self._study = replace(self._study, finished=None)
         self._sessions.append(SessionHistory(record.fields, record.time, record.time))
+        self._in_session = True
 
     def _decide_compute(self, record: Record) -> None:
         self._study = replace(self._study, compute=record.fields)
 
     def _describe_trial(self, record: Record) -> None:
-        trial = _trial_from(record)
+        trial = _trial_from(record, self._study.header)
         known = self._trials.get(trial.number)
         if known is not None:
             # Described again with more seeds: what was trained stays.
@@ -117,6 +137,8 @@ class Replay:
             epochs=known.epochs,
             epoch_times=known.epoch_times,
             profiles=known.profiles,
+            until=record.fields.get("until"),
+            paused_after=known.paused_after,
             started=record.time,
         )
         self._set(record, going_on)
@@ -154,22 +176,34 @@ class Replay:
         elif record.fields["outcome"] != "lost":
             # A failure before its first report leaves nothing of what attempts before it had reported.
             known = _cut(known, record.fields["epochs"])
+        outcome = record.fields["outcome"]
+        taken_over = record.fields.get("taken_over")
+        if taken_over is not None:
+            # It counts as this session's, for it is taken over under the same conditions alone.
+            session = len(self._sessions) - 1 if self._sessions else None
+            known = replace(known, session=session, packed=tuple(record.fields.get("packed") or ()))
         self._set(
             record,
             replace(
                 known,
-                outcome=record.fields["outcome"],
+                outcome=outcome,
+                paused_after=len(known.epochs) if outcome == "paused" else known.paused_after,
                 reason=record.fields.get("reason", ""),
                 metrics=record.fields["metrics"],
                 finished=record.time,
                 repeated_of=repeated_of,
                 note=record.fields.get("note", ""),
+                taken_over=taken_over,
             ),
         )
 
     def _add_test(self, record: Record) -> None:
         test = record.fields["metrics"]
         self._set(record, replace(self._replicate(record), test=test))
+
+    def _add_predictors(self, record: Record) -> None:
+        trial = self._trials[record.fields["trial"]]
+        self._trials[trial.number] = replace(trial, predictors=record.fields["scores"] or {})
 
     def _tell(self, record: Record) -> None:
         fields = record.fields
@@ -220,8 +254,9 @@ def _cut(replicate: ReplicateHistory, epochs: int) -> ReplicateHistory:
     )
 
 
-def _trial_from(record: Record) -> TrialHistory:
-    fields: dict[str, Any] = record.fields
+def _trial_from(record: Record, header: Mapping[str, Any]) -> TrialHistory:
+    # journals written before trials told the figures of their data have those of the study
+    fields: dict[str, Any] = {**{name: header.get(name) for name in _OF_DATA}, **record.fields}
     return TrialHistory(
         number=fields["trial"],
         created=record.time,
@@ -242,4 +277,6 @@ def _trial_from(record: Record) -> TrialHistory:
         optuna=fields.get("optuna"),
         mismatch=fields.get("mismatch"),
         data_fingerprint=fields.get("data_fingerprint") or "",
+        **{name: fields[name] for name in _OF_DATA},
+        score=fields.get("score"),
     )

@@ -46,6 +46,12 @@ def _metrics(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(item, int | float) for item in value.values())
 
 
+def _scores(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        item is None or isinstance(item, int | float) for item in value.values()
+    )
+
+
 _DESCRIBED: Mapping[Holds, str] = {
     _text: "text",
     _integer: "an integer",
@@ -55,6 +61,7 @@ _DESCRIBED: Mapping[Holds, str] = {
     _integers: "a list of integers",
     _numbers: "a list of numbers",
     _metrics: "a mapping of numbers",
+    _scores: "a mapping of numbers or nothing",
 }
 _TRAINING: Mapping[str, Holds] = {"trial": _integer, "seed": _integer}
 # A field may be None or missing; where it cannot be missing, its reader says so.
@@ -75,16 +82,21 @@ _SHAPES: Mapping[str, Mapping[str, Holds]] = {
         **dict.fromkeys(("host", "executor", "device", "device_name", "commit", "archsearch"), _text),
         **dict.fromkeys(("pid", "slots", "devices_per_trial"), _integer),
         "versions": _mapping,
+        "code": _text,
+        "preparing_s": _number,
     },
     "trial": {
         **dict.fromkeys(("phase", "architecture_id", "name"), _text),
         **dict.fromkeys(("trial", "requested_depth", "parameters", "macs", "look"), _integer),
+        **dict.fromkeys(("classes", "train_images", "val_images"), _integer),
         **dict.fromkeys(("cell", "values", "architecture", "training", "data", "optuna"), _mapping),
-        **dict.fromkeys(("activation_mib", "mismatch"), _number),
+        **dict.fromkeys(("activation_mib", "mismatch", "score"), _number),
         "seeds": _integers,
         "dropped": _list,
     },
-    "started": {**_TRAINING, "attempt": _integer, "packed": _integers},
+    "started": {**_TRAINING, "attempt": _integer, "packed": _integers, "until": _integer},
+    "prefilter": {"cell": _mapping, "score": _text, "threshold": _number, "scores": _numbers},
+    "predictors": {"trial": _integer, "scores": _scores},
     "epoch": {**_TRAINING, "epoch": _integer, "metrics": _metrics, "profile": _mapping},
     "replicate": {
         **_TRAINING,
@@ -92,6 +104,8 @@ _SHAPES: Mapping[str, Mapping[str, Holds]] = {
         "epochs": _integer,
         "metrics": _metrics,
         "repeated_of": _integer,
+        "taken_over": _mapping,
+        "packed": _integers,
     },
     "told": {
         "trial": _integer,
@@ -100,8 +114,10 @@ _SHAPES: Mapping[str, Mapping[str, Holds]] = {
         "metrics": _metrics,
         "repeated_of": _integer,
         "optuna_attributes": _mapping,
+        "taken_over": _list,
     },
     "test": {**_TRAINING, "metrics": _metrics},
+    "warm_start": {"studies": _list, "cells": _list},
     "finished": {"reason": _text},
     "interrupted": {"reason": _text},
 }

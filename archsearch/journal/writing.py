@@ -12,6 +12,7 @@ from typing import Any, Self
 from archsearch.errors import RunFolderError
 from archsearch.journal.reading import parse_lines
 from archsearch.journal.records import VERSION, Record, decode_line, encode_line
+from archsearch.training.saving import sync_folder
 
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 _OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -61,9 +62,7 @@ class Journal:
         path = Path(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(
-                path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644
-            )
+            descriptor = os.open(path, _OPEN_FLAGS, 0o644)
         except OSError as error:
             raise unwritable(path.parent, error) from error
         try:
@@ -76,7 +75,7 @@ class Journal:
                     f"{path}:{parsed.lines + 1}: the last line was torn by a crash; "
                     f"its {parsed.torn} bytes were removed."
                 )
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             os.close(descriptor)
             raise unwritable(path.parent, error) from error
@@ -175,14 +174,3 @@ def _write_all(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put the file's entry in its folder on disk too; Windows has no such call."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

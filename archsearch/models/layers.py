@@ -7,18 +7,40 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from archsearch.architecture import Architecture
 from archsearch.architecture.normal_form import norm_groups
+from archsearch.models.memory_format import is_channels_last, subsample
 
 _ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {"gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 
 
+# The widest vector of float32 that oneDNN computes with.
+_WIDEST_VECTOR = 16
+
+
 class Convolution(nn.Conv2d):
-    """A convolution whose weights are drawn once, by `initialize`, and not a first time when it is made."""
+    """A convolution whose weights are drawn once, by `initialize`, and not a first time when it is made.
+
+    On a CPU, a strided 1x1 convolution of few channels that lie side by side takes its pixels first: of one
+    that strides oneDNN writes the gradient past a buffer, which gives wrong numbers or ends the process
+    (https://github.com/uxlfoundation/oneDNN/issues/6035).
+    """
 
     def reset_parameters(self) -> None:
         """Leave the weights as allocated."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if self._breaks_onednn and input.device.type == "cpu" and is_channels_last(input):
+            return functional.conv2d(subsample(input, self.stride[0]), weight, bias)
+        result: Tensor = super()._conv_forward(input, weight, bias)
+        return result
+
+    @property
+    def _breaks_onednn(self) -> bool:
+        strided = self.kernel_size == (1, 1) and self.stride[0] == self.stride[1] > 1
+        return strided and self.groups == 1 and self.in_channels < _WIDEST_VECTOR
 
 
 class Linear(nn.Linear):

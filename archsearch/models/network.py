@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +38,16 @@ class Network(nn.Module):
         """Return logits, one row an image."""
         logits: Tensor = self.head(self.stages(self.stem(x)))
         return logits
+
+    def _repr_html_(self) -> str:
+        """The network as a notebook shows it, a row a part; printing it shows every layer."""
+        stages = {f"stage {number}": stage for number, stage in enumerate(self.stages.children(), 1)}
+        parts = {"stem": self.stem, **stages, "head": self.head, "network": self}
+        rows = "".join(
+            f"<tr><th>{name}</th><td>{_say_kinds(part)}</td><td>{_count_parameters(part):,}</td></tr>"
+            for name, part in parts.items()
+        )
+        return f"<table><tr><th></th><th>modules</th><th>parameters</th></tr>{rows}</table>"
 
 
 class GlobalAverage(nn.Module):
@@ -111,7 +123,7 @@ class Parts:
         if layout == "vgg":
             return nn.Sequential()
         if layout == "mlp":
-            features = _product(self.input_shape)
+            features = math.prod(self.input_shape)
             return nn.Sequential(nn.Flatten(), layers.weighted(features, channels), *self._after_stem())
         if layout == "imagenet":
             convolution = layers.weighted(self.input_shape[0], channels, 7, stride=2)
@@ -198,8 +210,10 @@ def _smallest_side(architecture: Architecture) -> int:
     return 4 if architecture.layout == "cifar" else 4 * (8 - 1) + 1
 
 
-def _product(sizes: tuple[int, ...]) -> int:
-    product = 1
-    for size in sizes:
-        product *= size
-    return product
+def _say_kinds(part: nn.Module) -> str:
+    kinds = Counter(type(module).__name__ for module in part.children())
+    return ", ".join(f"{count} × {kind}" for kind, count in kinds.items())
+
+
+def _count_parameters(part: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in part.parameters())

@@ -14,45 +14,37 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from archsearch.journal import TrialHistory
-from archsearch.search.ranking import finished_trials, pareto_front, rank
+from archsearch.search.ranking import find_best, finished_trials
 from archsearch.study import Cell, StudyConfig
 from archsearch.study.settings import BudgetSettings
 
 INFEASIBLE_PER_TRIAL = 20
 """A cell whose search proposes this many infeasible trials for each one asked for is given up."""
 
+FRUITLESS = 50
+"""Without a number of trials, a cell's search is over after so many proposals in a row that train nothing."""
+
+OPEN_TRIALS = 200
+"""Stands for the trials to come of a search that its budget alone ends."""
+
 
 @dataclass(frozen=True)
 class Need:
-    """A trial that is still to be made.
+    """A trial that is still to be made, or several of a kind.
 
     Attributes:
         phase: include, sweep, search or confirm.
         cell: Its cell; None for a baseline.
         name: The published network, for a baseline.
-        confirms: The trial whose settings are confirmed.
-    """
-
-    phase: Literal["include", "sweep", "search", "confirm"]
-    cell: Cell | None = None
-    name: str = ""
-    confirms: TrialHistory | None = None
-
-
-@dataclass(frozen=True)
-class Outstanding:
-    """Trials of one kind that are still to be made, as far as can be told by now.
-
-    Attributes:
+        confirms: The trial whose settings are confirmed; None while it is not known yet.
         trials: How many.
-        confirms: The trial whose settings would be confirmed by now; None where there is none yet.
     """
 
     phase: Literal["include", "sweep", "search", "confirm"]
     cell: Cell | None = None
     name: str = ""
-    trials: int = 1
     confirms: TrialHistory | None = None
+    trials: int = 1
 
 
 class Agenda:
@@ -83,47 +75,58 @@ class Agenda:
         """How many trials a cell's search has proposed."""
         return len(self._cells[_key(cell.values)].searched)
 
-    def next_need(self) -> Need | None:
-        """What to make next, or None while (or because) nothing is left to make."""
+    def is_open(self, cell: Cell) -> bool:
+        """Whether a cell's search has trials to be made."""
+        return self._wants_more(self._cells[_key(cell.values)]) and not self._exhausted(cell)
+
+    def next_need(self, is_closed: Callable[[Cell], bool] = lambda _: False) -> Need | None:
+        """What to make next, or None while (or because) nothing is left to make.
+
+        Args:
+            is_closed: Whether a cell's search has nothing left to spend; it counts as over then.
+        """
         for name in self._study.include:
             if name not in self._included:
                 return Need("include", name=name)
         cells = list(self._cells.values())
         if not self._study.search:
             return next((Need("sweep", progress.cell) for progress in cells if not progress.trials), None)
-        open_cells = [p for p in cells if self._wants_more(p) and not self._exhausted(p.cell)]
-        if open_cells:
-            least = min(open_cells, key=lambda progress: len(progress.searched))
-            return Need("search", least.cell)
+        open_cells = [progress for progress in cells if self.is_open(progress.cell)]
+        for progress in sorted(open_cells, key=lambda progress: len(progress.searched)):
+            if not is_closed(progress.cell):
+                return Need("search", progress.cell)
         confirmations = (self._confirmation(progress) for progress in cells)
         return next((need for need in confirmations if need is not None), None)
 
-    def outstanding(self) -> list[Outstanding]:
+    def outstanding(self) -> list[Need]:
         """What is still to be made, in about the order in which it will be.
 
-        A search that goes on may find another best trial than the one that is given as `confirms`; of several
-        objectives, whose front may grow and shrink, it is taken to find one.
+        A search that goes on may find another best trial, or front, than what is given as `confirms`.
         """
-        found = [Outstanding("include", name=n) for n in self._study.include if n not in self._included]
+        found = [Need("include", name=n) for n in self._study.include if n not in self._included]
         if not self._study.search:
             cells = self._cells.values()
-            return found + [Outstanding("sweep", progress.cell) for progress in cells if not progress.trials]
+            return found + [Need("sweep", progress.cell) for progress in cells if not progress.trials]
         confirmations = []
         for progress in self._cells.values():
-            searching = self._wants_more(progress) and not self._exhausted(progress.cell)
+            searching = self.is_open(progress.cell)
             if searching:
-                trials = (self._study.trials or 0) - len(progress.searched) + len(progress.infeasible)
-                found.append(Outstanding("search", progress.cell, trials=trials))
+                trials = OPEN_TRIALS
+                if self._study.trials is not None:
+                    trials = self._study.trials - len(progress.searched) + len(progress.infeasible)
+                found.append(Need("search", progress.cell, trials=trials))
             if self._study.confirmation_seeds:
                 over = not searching and not progress.under_way
-                best = self._unconfirmed(progress) if over or len(self._study.objectives) == 1 else []
-                confirmations += [Outstanding("confirm", progress.cell, confirms=trial) for trial in best]
+                best = self._unconfirmed(progress)
+                confirmations += [Need("confirm", progress.cell, confirms=trial) for trial in best]
                 if not best and not over:
-                    confirmations.append(Outstanding("confirm", progress.cell))
+                    confirmations.append(Need("confirm", progress.cell))
         return found + confirmations
 
     def _wants_more(self, progress: _Progress) -> bool:
-        trials = self._study.trials or 0
+        trials = self._study.trials
+        if trials is None:
+            return not progress.fruitless
         given_up = len(progress.infeasible) >= INFEASIBLE_PER_TRIAL * trials
         return len(progress.searched) - len(progress.infeasible) < trials and not given_up
 
@@ -136,9 +139,8 @@ class Agenda:
 
     def _unconfirmed(self, progress: _Progress) -> list[TrialHistory]:
         """Of a cell's best trials (of several objectives: its front) those without a confirmation."""
-        objectives = self._study.objectives
-        ranked = rank(finished_trials(progress.trials.values(), phases=["search"]), objectives)
-        best = ranked[:1] if len(objectives) == 1 else pareto_front(ranked, objectives)
+        searched = finished_trials(progress.trials.values(), phases=["search"])
+        best = find_best(searched, self._study.objectives)
         confirmed = {_key(trial.values) for trial in progress.trials.values() if trial.phase == "confirm"}
         return [trial for trial in best if _key(trial.values) not in confirmed]
 
@@ -169,6 +171,19 @@ class _Progress:
                 self.under_way.discard(trial.number)
             if trial.outcome == "infeasible":
                 self.infeasible.add(trial.number)
+
+    @property
+    def fruitless(self) -> bool:
+        """Whether the latest proposals of its search trained nothing, being known, paused or infeasible."""
+        latest = sorted(self.searched)[-FRUITLESS:]
+        trained = any(map(_was_trained, (self.trials[number] for number in latest)))
+        return len(latest) == FRUITLESS and not trained
+
+
+def _was_trained(trial: TrialHistory) -> bool:
+    # One that repeats a paused trial has no replicate, and waits for that one's end.
+    itself = any(replicate.repeated_of is None for replicate in trial.replicates.values())
+    return itself and trial.outcome != "infeasible"
 
 
 def _work(values: Mapping[str, Any]) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 from archsearch.architecture import published_architecture
 from archsearch.data import load_dataset
 from archsearch.errors import ArchitectureError, StudyError
+from archsearch.journal import TrialHistory
 from archsearch.models import Cost, count_cost, solve_width
 from archsearch.study import Bounds, StudyConfig, TrialSpec
 from archsearch.study.schema import Match
@@ -25,6 +26,7 @@ class Candidate:
         reason: Why it is infeasible; empty where it is not.
         mismatch: By which share of the budget of `match` it is above it, or below it where negative; None
             without one.
+        score: By which a prefilter ranks it; None without one, and where it cannot be ranked.
     """
 
     spec: TrialSpec | None
@@ -32,6 +34,7 @@ class Candidate:
     violations: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
     mismatch: float | None = None
+    score: float | None = None
 
 
 def examine(study: StudyConfig, values: Mapping[str, Any]) -> Candidate:
@@ -117,6 +120,14 @@ def constraint_violations(
     return violations
 
 
+def violations_of(constraints: Mapping[str, Bounds], trial: TrialHistory) -> dict[str, float]:
+    """`constraint_violations` of a trial whose network could be built."""
+    quantities = {"depth": trial.architecture["depth"]}
+    for name in ("parameters", "macs", "activation_mib"):
+        quantities[name] = getattr(trial, name)
+    return constraint_violations(constraints, quantities)
+
+
 def describe_candidate(candidate: Candidate, name: str) -> dict[str, Any]:
     """What the journal says of a candidate; its name is the network's own where none is given."""
     spec, cost = candidate.spec, candidate.cost
@@ -129,9 +140,19 @@ def describe_candidate(candidate: Candidate, name: str) -> dict[str, Any]:
         "requested_depth": spec.requested_depth if spec else None,
         "dropped": list(spec.dropped) if spec else [],
         "mismatch": candidate.mismatch,
-        # What could be counted has been loaded for it.
-        "data_fingerprint": load_dataset(spec.data).fingerprint if spec and cost else "",
+        "data_fingerprint": "",
     }
+    if spec and cost:
+        # What could be counted has been loaded for it.
+        dataset = load_dataset(spec.data)
+        described |= {
+            "data_fingerprint": dataset.fingerprint,
+            "classes": dataset.num_classes,
+            "train_images": len(dataset.train.labels),
+            "val_images": len(dataset.val.labels),
+        }
     for quantity in ("parameters", "macs", "activation_mib"):
         described[quantity] = getattr(cost, quantity) if cost else None
+    if candidate.score is not None:
+        described["score"] = candidate.score
     return described

@@ -6,31 +6,32 @@ started again goes on where the last one stood.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
-from archsearch.journal import Journal, Record, Replay, StudyHistory, TrialHistory
+from archsearch.journal import Journal, Record, StudyHistory, TrialHistory
 from archsearch.search.agenda import Agenda, Need
-from archsearch.search.candidates import (
-    Candidate,
-    constraint_violations,
-    describe_candidate,
-    examine,
-    examine_baseline,
-)
+from archsearch.search.candidates import Candidate
 from archsearch.search.cell_searches import CellSearches
 from archsearch.search.inbox import Inbox, describe_report, is_known
 from archsearch.search.jobs import Workplace, build_job
 from archsearch.search.keeping import Keeping
-from archsearch.search.optuna_mirror import OptunaMirror
-from archsearch.search.replicates import Replicate, ReplicateQueue
-from archsearch.search.settling import UNDER_WAY, Settlement, is_settled, settle
-from archsearch.search.spending import Spending
-from archsearch.study import StudyConfig, label_values
-from archsearch.training.values import EpochReport, Job, Pack, Result
+from archsearch.search.ledger import Ledger
+from archsearch.search.making import Maker
+from archsearch.search.pacing import Gate, Pacing
+from archsearch.search.packs import count_waits, share_equally
+from archsearch.search.pausing import Pausing
+from archsearch.search.prefilter import Prefilter
+from archsearch.search.replicates import ReplicateQueue
+from archsearch.search.settling import UNDER_WAY, is_settled
+from archsearch.search.shortages import Shortages
+from archsearch.search.taking_over import TakingOver
+from archsearch.search.telling import Telling
+from archsearch.search.warm_start import WarmStart
+from archsearch.study import StudyConfig
+from archsearch.training.values import EpochReport, Job, Pack, Replicate, Result
 
 
 class Conductor:
@@ -43,6 +44,8 @@ class Conductor:
         listen: Called with each record that is written.
         undecided: Says of a study that may add seeds which trials need another one, by their numbers.
         winding_down: Whether nothing is to be started any more, and what runs is to be finished.
+        taking_over: Finds what other studies have trained already; None trains everything.
+        pacing: Plans the study into its budget; without it nothing is begun once that is spent.
     """
 
     def __init__(
@@ -54,42 +57,47 @@ class Conductor:
         listen: Callable[[Record], None] = lambda _: None,
         undecided: Callable[[StudyConfig, StudyHistory], Sequence[int]] = lambda *_: (),
         winding_down: Callable[[], bool] = lambda: False,
+        taking_over: TakingOver | None = None,
+        pacing: Pacing | None = None,
     ) -> None:
         self._study = study
-        self._journal = journal
         self._workplace = workplace
-        self._listen = listen
-        self._undecided = undecided
         self._winding_down = winding_down
+        self._taking_over = taking_over
+        self._ledger = Ledger(journal, listen)
+        self._gate = Gate(pacing, journal.now)
         self._keeping = Keeping(study, workplace.folder)
-        self._replay = Replay()
-        self._spending = Spending()
+        self._shortages = Shortages(study, self._ledger, self._keeping, workplace.folder, undecided)
         self._queue = ReplicateQueue()
         self._running: dict[Replicate, Replicate] = {}
         self._stopping: set[Replicate] = set()
+        self._overdue: set[Replicate] = set()
+        self._for_weights: set[Replicate] = set()
         self._lost: Counter[Replicate] = Counter()
-        self._searches = CellSearches(study, self._replay.trials)
-        url, directions = study.tracking.optuna, tuple(study.objectives.values())
-        self._mirror = OptunaMirror(url, study.name, directions) if url else None
+        self._searches = CellSearches(study, self.trials, WarmStart(journal.records))
+        self._pausing = Pausing(study, self.trials)
         self._agenda = Agenda(study, lambda cell: self._searches.of(cell.values).exhausted)
-        for record in journal.records:
-            self._replay.add(record)
-            self._spending.add(record)
-        for trial in self.trials.values():
-            self._agenda.note(trial)
+        self._telling = Telling(study, self._ledger, self._searches, self._keeping)
+        prefilter = Prefilter(study, journal.records, self.record)
+        self._maker = Maker(study, self._searches, prefilter, taking_over, self.trials)
+        self._ledger.follow(self._gate.hear)
+        self._ledger.follow_trials(self._agenda.note)
+        self._ledger.follow_trials(self._pausing.note)
 
     @property
     def trials(self) -> Mapping[int, TrialHistory]:
         """All trials so far; changes while the conductor runs."""
-        return self._replay.trials
+        return self._ledger.trials
 
     @property
     def history(self) -> StudyHistory:
         """All that the journal says so far."""
-        return self._replay.history()
+        return self._ledger.history
 
     def take_up(self) -> bool:
         """Go on where the journal ends, once, before `run`; returns whether anything is left to do."""
+        if self._ledger.in_session:
+            self.record("resumed")
         self._keeping.tidy(self.trials)
         for trial in self.trials.values():
             for seed, replicate in trial.replicates.items():
@@ -98,19 +106,21 @@ class Conductor:
         for number in list(self.trials):
             self._searches.restore(self.trials[number])
             self._extend_seeds(number)
-            self._copy_to_mirror(number)
+            self._telling.copy(number)
         for number, trial in list(self.trials.items()):
             if trial.outcome is None and not trial.replicates:
                 # The last conductor may have died before it could say that this one is infeasible.
-                values = {**trial.cell, **trial.values}
-                self._begin(number, self._examine(trial.phase, trial.name, values))
+                self._begin(number, self._maker.examine_again(trial))
             elif trial.outcome != "infeasible" and not is_settled(trial):
                 self._enqueue(number)
-        work_left = not self._spent() and (
-            len(self._queue) > 0 or self._agenda.next_need() is not None or bool(self._short_of_seeds())
+        work_left = not self._ledger.ended_by(self._study.budget) and (
+            len(self._queue) > 0
+            or self._agenda.next_need() is not None
+            or self._pausing.waits
+            or bool(self._shortages)
         )
-        if not work_left and self._mirror is not None:
-            self._mirror.close()
+        if not work_left:
+            self._telling.close()
         return work_left
 
     def run(self) -> str:
@@ -122,7 +132,7 @@ class Conductor:
                 while self._busy < executor.slots and not self._stops_short() and self._advance():
                     pass
                 if not self._running:
-                    if self._stops_short() or not self._add_seeds():
+                    if self._stops_short() or self._gate.held_back or not self._go_further():
                         break
                     continue
                 event = inbox.wait()
@@ -132,9 +142,8 @@ class Conductor:
                     self._hear(event)
         finally:
             # Also when it is interrupted: what has ended is copied to the end.
-            if self._mirror is not None:
-                self._mirror.close()
-        return self._stops_short() or "every trial asked for has ended"
+            self._telling.close()
+        return self._stops_short() or self._gate.held_back or "every trial asked for has ended"
 
     def close(self) -> None:
         """Remove the weights that are not to be kept, when the study has ended and its test set was read."""
@@ -147,71 +156,48 @@ class Conductor:
         return len(set(self._running.values())) if together else len(self._running)
 
     def _stops_short(self) -> str:
-        return "asked to stop" if self._winding_down() else self._spent()
-
-    def _spent(self) -> str:
-        return self._spending.exceeds(self._study.budget, now=self._journal.now())
+        return "asked to stop" if self._winding_down() else self._ledger.spent(self._study.budget)
 
     def record(self, kind: str, **fields: Any) -> None:
         """Write a record to the journal and take it into account."""
-        self._take_into_account(self._journal.append(kind, **fields))
+        self._ledger.record(kind, **fields)
 
-    def _take_into_account(self, record: Record) -> None:
-        self._replay.add(record)
-        self._spending.add(record)
-        if record.kind in ("trial", "told"):
-            self._agenda.note(self.trials[record.fields["trial"]])
-        self._listen(record)
-
-    # Going on where the journal ends.
+    # What a study that has grown, or was looked at, needs further.
 
     def _extend_seeds(self, number: int) -> None:
         trial = self.trials[number]
-        more = [seed for seed in self._seeds(trial.phase) if seed not in trial.seeds]
+        more = [seed for seed in self._maker.seeds(trial.phase) if seed not in trial.seeds]
         if more and trial.outcome != "infeasible":
-            self._describe_again(number, more)
+            self._ledger.describe_again(number, seeds=[*trial.seeds, *more])
 
-    def _describe_again(self, number: int, more: Sequence[int], **added: Any) -> None:
-        described = next(
-            record.fields
-            for record in self._journal.records
-            if record.kind == "trial" and record.fields["trial"] == number
-        )
-        self.record("trial", **{**described, "seeds": [*self.trials[number].seeds, *more], **added})
-
-    # Adding seeds where they are needed.
-
-    def _short_of_seeds(self) -> dict[int, int]:
-        """The next seed of each trial that needs one, when nothing else is left to do."""
-        more = self._study.more_seeds
-        # Each look adds a seed at most, and spends a share of the error rate.
-        if not more or self.history.looks >= len(more):
-            return {}
-        unused = {
-            number: [seed for seed in more if seed not in self.trials[number].seeds]
-            for number in self._undecided(self._study, self.history)
-        }
-        return {number: seeds[0] for number, seeds in unused.items() if seeds}
-
-    def _add_seeds(self) -> bool:
-        """Queue them; False where all is decided, or the most seeds are reached."""
-        short, look = self._short_of_seeds(), self.history.looks + 1
-        for number, seed in short.items():
-            self._describe_again(number, [seed], look=look)
+    def _go_further(self) -> bool:
+        """Queue what shows to be missing when nothing else is; False where nothing is."""
+        seeds, look = self._shortages.seeds(), self.history.looks + 1
+        for number, seed in seeds.items():
+            self._ledger.describe_again(number, seeds=[*self.trials[number].seeds, seed], look=look)
             self._enqueue(number)
-        return bool(short)
+        if seeds:
+            return True
+        weights = self._shortages.weights()
+        for number, seed in weights:
+            self._queue.forget(self.trials[number], seed)
+            self._queue.request(self.trials[number], seed)
+        self._for_weights.update(weights)
+        return bool(weights)
 
     # Making trials.
 
     def _advance(self) -> bool:
         """Start queued replicates or make a trial; False where neither is to be done now.
 
-        Replicates of one trial are packed, no more of them than an idle worker's equal share of all that are
-        queued: no worker stays idle for the sake of a larger pack.
+        Replicates of one trial are packed, no more of them than a worker's equal share of all that are
+        queued: none stays idle for the sake of a larger pack.
         """
         pack, idle = self._workplace.compute.pack, max(1, self._workplace.executor.slots - self._busy)
+        if not len(self._queue) and self._pausing.is_on and (self._promote() or self._retire()):
+            return True
         if len(self._queue) < (idle * pack if pack > 1 else 1):
-            need = self._agenda.next_need()
+            need = self._gate.next_need(self._agenda)
             # what a search proposes depends on what has ended before, so none is made ahead
             if need is not None and (need.phase != "search" or not len(self._queue)):
                 self._make(need)
@@ -219,44 +205,46 @@ class Conductor:
         if not len(self._queue) or self._queue.next_pack in self._running.values():
             # in the second case others of the pack that was lost are still to be heard of
             return False
-        self._start(self._queue.take(min(pack, math.ceil(len(self._queue) / idle))))
-        return True
+        trial, lost = self.trials[self._queue.next[0]], self._queue.count_lost()
+        most = lost or min(pack, share_equally(len(self._queue), self._waits_of_others(trial, idle)))
+        together = self._gate.count_allowed(trial, most, least=lost or 1)
+        if together:
+            self._start(self._queue.take(together))
+        return together > 0
+
+    def _waits_of_others(self, trial: TrialHistory, idle: int) -> list[float]:
+        """Return for how many trainings' time each other worker is busy that shares in what is queued."""
+        waits = [0.0] * (idle - 1)
+        # Busy ones share in what is left at the end. On a GPU a pack takes hardly longer than a part of it.
+        if self._workplace.compute.device == "cpu" and self._gate.next_need(self._agenda) is None:
+            waits += count_waits(trial, self._running, self.trials)
+        return waits
+
+    def _promote(self) -> bool:
+        """Let a paused trial go on; False where none is to."""
+        promotion = self._pausing.promote(self._agenda.is_open, self._gate.is_closed)
+        if promotion is not None:
+            self._start([(promotion.number, self._study.search_seed)], until=promotion.until)
+        return promotion is not None
+
+    def _retire(self) -> bool:
+        """End the paused trials whose search is over; False where there are none."""
+        ends = self._pausing.retire(self._agenda.is_open, self._gate.is_closed)
+        for result in ends:
+            self._end(result)
+        return bool(ends)
 
     def _make(self, need: Need) -> None:
         number = len(self.trials)
-        cell = dict(need.cell.values) if need.cell else {}
-        values = dict(need.confirms.values) if need.confirms else {}
-        memo = None
-        if need.phase == "search":
-            values, memo = self._searches.of(cell).ask(number)
-        candidate = self._examine(need.phase, need.name, {**cell, **values})
-        self.record(
-            "trial",
-            trial=number,
-            phase=need.phase,
-            cell=cell,
-            values=values,
-            seeds=list(self._seeds(need.phase)),
-            optuna=asdict(memo) if memo else None,
-            **describe_candidate(candidate, need.name),
-        )
+        fields, candidate = self._maker.make(number, need)
+        self.record("trial", **fields)
         self._begin(number, candidate)
-
-    def _examine(self, phase: str, name: str, values: Mapping[str, Any]) -> Candidate:
-        if phase == "include":
-            return examine_baseline(self._study, name)
-        return examine(self._study, values)
 
     def _begin(self, number: int, candidate: Candidate) -> None:
         if candidate.reason:
-            self._tell(number, Settlement("infeasible", candidate.reason, None, {}), candidate.violations)
+            self._telling.tell_infeasible(number, candidate)
         else:
             self._enqueue(number)
-
-    def _seeds(self, phase: str) -> tuple[int, ...]:
-        if phase == "search" or not self._study.seeds:
-            return (self._study.search_seed,)
-        return self._study.seeds
 
     # Replicates.
 
@@ -264,82 +252,123 @@ class Conductor:
         trial = self.trials[number]
         for seed in trial.seeds:
             replicate = trial.replicates.get(seed)
-            if replicate is None or replicate.outcome in UNDER_WAY:
+            if replicate is not None and replicate.outcome == "paused":
+                self._queue.hold(trial, seed)
+            elif replicate is None or replicate.outcome in UNDER_WAY:
                 known = self._queue.request(trial, seed)
                 if known is not None and not self._serves(known, trial):
                     self._queue.forget(trial, seed)
                     known = self._queue.request(trial, seed)
                 if known is not None:
                     self._copy(known, (number, seed))
-        self._tell_if_ended(number)
+        self._telling.tell_if_ended(number)
 
     def _serves(self, known: Replicate, trial: TrialHistory) -> bool:
         """Whether a replicate may stand for that of another trial: beyond a search its weights are needed."""
-        complete = self.trials[known[0]].replicates[known[1]].outcome == "complete"
-        return trial.phase == "search" or not complete or self._workplace.folder.weights(*known).exists()
+        outcome = self.trials[known[0]].replicates[known[1]].outcome
+        whole = outcome == "complete" and self._workplace.folder.weights(*known).exists()
+        # What was stopped half-way answers a search alone.
+        return trial.phase == "search" or outcome == "failed" or whole
 
-    def _start(self, replicates: Sequence[Replicate]) -> None:
-        packed = {"packed": [seed for _, seed in replicates]} if len(replicates) > 1 else {}
+    def _start(self, replicates: Sequence[Replicate], until: int | None = None) -> None:
+        replicates = [one for one in replicates if not self._take_over(*one)]
+        if not replicates:
+            return
+        more: dict[str, Any] = {"packed": [seed for _, seed in replicates]} if len(replicates) > 1 else {}
+        until = until or self._pausing.pause_after(self.trials[replicates[0][0]], replicates[0][1])
+        if until is not None:
+            more["until"] = until
         for number, seed in replicates:
             earlier = self.trials[number].replicates.get(seed)
             attempt = earlier.attempts + 1 if earlier else 1
-            self.record("started", trial=number, seed=seed, attempt=attempt, **packed)
+            self.record("started", trial=number, seed=seed, attempt=attempt, **more)
             self._running[number, seed] = replicates[0]
-        jobs = tuple(self.job(*replicate) for replicate in replicates)
+        jobs = tuple(replace(self.job(*replicate), pause_after=until) for replicate in replicates)
         self._workplace.executor.submit(jobs[0] if len(jobs) == 1 else Pack(jobs))
+
+    def _take_over(self, number: int, seed: int) -> bool:
+        """Record the result that another study has of a replicate; False where none has."""
+        finder = None if (number, seed) in self._for_weights else self._taking_over
+        known = finder.find(self.trials[number], seed) if finder else None
+        if known is None:
+            return False
+        self._ledger.record_epochs(known.epochs(number))
+        self.record("replicate", **known.end(number))
+        self._close(number, seed)
+        return True
 
     def job(self, number: int, seed: int) -> Job:
         """Everything that is needed to train a replicate."""
         return build_job(self._study, self._workplace, self.trials[number], seed)
 
     def _hear(self, reports: Sequence[EpochReport]) -> None:
-        rows = [
+        self._ledger.record_epochs(
             describe_report(report)
             for report in reports
             if not is_known(report, self.trials[report.trial].replicates[report.seed])
-        ]
-        for record in self._journal.append_all("epoch", rows) if rows else ():
-            self._take_into_account(record)
+        )
         for report in reports:
-            self._stop_if_pruned(report)
+            # Also of one that is to stop: its journal has what a worker says before it hears of that.
+            if self._searches.hear(report) and report.replicate not in self._stopping:
+                self._stop(report.replicate)
+        for replicate in self._gate.overdue():
+            if replicate in self._running and replicate not in self._stopping:
+                self._overdue.add(replicate)
+                self._stop(replicate)
 
-    def _stop_if_pruned(self, report: EpochReport) -> None:
-        number, seed = report.trial, report.seed
-        if (number, seed) not in self._stopping and self._searches.hear(report):
-            self._stopping.add((number, seed))
-            self._workplace.executor.stop(number, seed)
+    def _stop(self, replicate: Replicate) -> None:
+        self._stopping.add(replicate)
+        self._workplace.executor.stop(*replicate)
 
     def _end(self, result: Result) -> None:
         self._workplace.folder.check_failure(result.reason)
         number, seed = result.trial, result.seed
         pack = self._running.pop((number, seed), None)
         self._stopping.discard((number, seed))
-        lost = result.outcome == "lost"
+        lost, reason = result.outcome == "lost", result.reason
         self._lost[number, seed] += lost
         left = self._study.execution.retries - self._lost[number, seed]
+        if (number, seed) in self._overdue and result.outcome == "stopped":
+            self._overdue.discard((number, seed))
+            reason = "stopped, for the budget has no room for another epoch"
+            # A search can do without; whatever else was asked for goes on when there is more to spend.
+            lost = self.trials[number].phase != "search"
         again = lost and left >= 0
         self.record(
             "replicate",
             trial=number,
             seed=seed,
-            outcome="failed" if lost and not again else result.outcome,
-            reason=result.reason,
+            outcome=("lost" if again else "failed") if lost else result.outcome,
+            reason=reason,
             epochs=len(self.trials[number].replicates[seed].epochs) if lost else result.epochs,
             metrics=result.metrics,
             **({"note": result.note} if result.note else {}),
         )
+        if result.outcome == "paused":
+            self._searches.pause(self.trials[number])
+            return
         if again:
             packed = self.trials[number].replicates[seed].packed
             self._queue.put_back(number, seed, pack=pack if packed and left else None)
             return
+        self._close(number, seed)
+
+    def _close(self, number: int, seed: int) -> None:
+        """Do what follows when a replicate has its result."""
         self._keeping.end(number, seed)
         waiting = self._queue.end(self.trials[number], seed)
-        if any(self.trials[other].phase != "search" for other, _ in waiting):
+        served = [other for other in waiting if self._serves((number, seed), self.trials[other[0]])]
+        if any(self.trials[other].phase != "search" for other, _ in served):
             self._keeping.lend(number, seed)
-        self._tell_if_ended(number)
-        for other in waiting:
+        self._telling.tell_if_ended(number)
+        for other in served:
             self._copy((number, seed), other)
-            self._tell_if_ended(other[0])
+            self._telling.tell_if_ended(other[0])
+        unserved = [replicate for replicate in waiting if replicate not in served]
+        if unserved:
+            self._queue.forget(self.trials[number], seed)
+        for trial, its_seed in unserved:
+            self._queue.request(self.trials[trial], its_seed)
 
     def _copy(self, known: Replicate, to: Replicate) -> None:
         replicate = self.trials[known[0]].replicates[known[1]]
@@ -353,39 +382,3 @@ class Conductor:
             metrics=dict(replicate.metrics),
             repeated_of=known[0],
         )
-
-    # Outcomes.
-
-    def _tell_if_ended(self, number: int) -> None:
-        trial = self.trials[number]
-        replicates = [trial.replicates.get(seed) for seed in trial.seeds]
-        if any(replicate is None or replicate.outcome in UNDER_WAY for replicate in replicates):
-            return
-        quantities = {"depth": trial.architecture["depth"]}
-        for name in ("parameters", "macs", "activation_mib"):
-            quantities[name] = getattr(trial, name)
-        violations = constraint_violations(self._study.constraints, quantities)
-        self._tell(number, settle(trial, tuple(self._study.objectives)), violations)
-
-    def _tell(self, number: int, settlement: Settlement, violations: Mapping[str, float]) -> None:
-        trial = self.trials[number]
-        repeats = {replicate.repeated_of for replicate in trial.replicates.values()}
-        repeated = bool(repeats) and None not in repeats
-        attributes = self._searches.tell(trial, settlement, violations, repeated=repeated)
-        self.record(
-            "told",
-            trial=number,
-            outcome="repeated" if repeated else settlement.outcome,
-            reason=settlement.reason,
-            values=settlement.values,
-            metrics=dict(settlement.metrics),
-            repeated_of=min(number for number in repeats if number is not None) if repeated else None,
-            optuna_attributes=attributes,
-        )
-        self._keeping.note(self.trials[number])
-        self._copy_to_mirror(number)
-
-    def _copy_to_mirror(self, number: int) -> None:
-        trial = self.trials[number]
-        if self._mirror is not None and trial.optuna is not None and trial.outcome is not None:
-            self._mirror.add(label_values(trial.cell), number, self._searches.frozen(trial))

@@ -6,7 +6,9 @@ import math
 from collections.abc import Container, Mapping
 from typing import Any
 
+import numpy as np
 import optuna
+from numpy.typing import NDArray
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -28,6 +30,11 @@ def count_grace_epochs(depth: int, epochs: int) -> int:
 def is_similar(one: int, other: int) -> bool:
     """Whether networks of two depths may be compared while they are in training."""
     return max(one, other) <= _SIMILAR * min(one, other)
+
+
+def are_similar(depths: NDArray[np.int64], depth: int) -> NDArray[np.bool_]:
+    """Do so for many depths at once."""
+    return np.maximum(depths, depth) <= _SIMILAR * np.minimum(depths, depth)
 
 
 def keep_similar(study: optuna.Study, depths: Mapping[int, int], depth: int) -> optuna.Study:

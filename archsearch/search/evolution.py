@@ -39,7 +39,8 @@ class _NeighbourSampler(BaseSampler):
         trial: FrozenTrial,  # noqa: ARG002
     ) -> dict[str, BaseDistribution]:
         """Return the dimensions of the trial that is changed; none where values are drawn at random."""
-        finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        ended = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        finished = [other for other in ended if other.value is not None]
         known = {self._key(other.params) for other in study.get_trials(deepcopy=False) if other.params}
         self._chosen = self._choose(finished, known, study.direction)
         return dict(self._chosen[0].distributions) if self._chosen else {}
@@ -68,7 +69,7 @@ class _NeighbourSampler(BaseSampler):
         self, trials: Sequence[FrozenTrial], known: set[str], direction: StudyDirection
     ) -> tuple[FrozenTrial, Params] | None:
         """Change the best of some trials that has a neighbour which is not known."""
-        for trial in sorted(trials, key=lambda one: _loss(one, direction)):
+        for trial in sorted(trials, key=lambda one: _place(one, direction)):
             neighbours = list_neighbours(trial.params, trial.distributions, self._key)
             if new := [one for one in neighbours if self._key(one) not in known]:
                 return trial, self._random.choice(new)
@@ -81,7 +82,7 @@ class EvolutionSampler(_NeighbourSampler):
     Args:
         key: Tells trainings apart.
         seed: Of this sampler.
-        population_size: Finished trials that live, the newest.
+        population_size: Trials that live, the newest that have ended or are paused.
         sample_size: Of them that compete to be the parent.
 
     Departure: the paper's mutation may come to what was trained before; here the best of the sample is taken
@@ -112,7 +113,7 @@ class LocalSearchSampler(_NeighbourSampler):
     Args:
         key: Tells trainings apart.
         seed: Of this sampler.
-        n_startup_trials: Finished trials that are drawn at random before.
+        n_startup_trials: Trials that have ended or are paused, drawn at random before.
     """
 
     def __init__(self, *, key: Key, seed: int, n_startup_trials: int = 10) -> None:
@@ -127,6 +128,10 @@ class LocalSearchSampler(_NeighbourSampler):
         return self._change_best(finished, known, direction)
 
 
-def _loss(trial: FrozenTrial, direction: StudyDirection) -> float:
+def _place(trial: FrozenTrial, direction: StudyDirection) -> tuple[int, int, float]:
+    """Smaller is better: complete before pruned or paused, later pruned before sooner, then by value."""
     assert trial.value is not None
-    return -trial.value if direction == StudyDirection.MAXIMIZE else trial.value
+    loss = -trial.value if direction == StudyDirection.MAXIMIZE else trial.value
+    if trial.state == TrialState.COMPLETE:
+        return 0, 0, loss
+    return 1, -max(trial.intermediate_values), loss

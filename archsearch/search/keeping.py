@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from archsearch.journal import RunFolder, TrialHistory
-from archsearch.search.ranking import pareto_front, rank
-from archsearch.search.settling import UNDER_WAY
+from archsearch.search.ranking import find_best
+from archsearch.search.settling import UNDER_WAY, is_settled
 from archsearch.study import StudyConfig, label_values
 from archsearch.training.saving import PART_SUFFIX
-
-Replicate = tuple[int, int]
+from archsearch.training.values import Replicate
 
 
 class Keeping:
@@ -31,6 +30,15 @@ class Keeping:
         self._folder = folder
         self._best: dict[str, list[TrialHistory]] = {}
         self._lent: set[Replicate] = set()
+
+    @property
+    def best(self) -> list[TrialHistory]:
+        """The best trials of searches so far, of all cells; none where all are kept.
+
+        Under ``none`` the best of all cells together, for weights are then kept to be tested alone.
+        """
+        best = [trial for best in self._best.values() for trial in best]
+        return self._choose(best) if self._keep == "none" else best
 
     def tidy(self, trials: Mapping[int, TrialHistory]) -> None:
         """Remove what a crash left: states of replicates that have ended, and halves of files."""
@@ -73,16 +81,18 @@ class Keeping:
         self._lent.add((trial, seed))
 
     def empty(self, trials: Iterable[TrialHistory]) -> None:
-        """Remove what nobody needs when a study has ended: under ``keep: none`` the weights of all trials."""
+        """Remove what nobody needs when a study has ended: under ``keep: none`` the weights of all trials.
+
+        Those of a trial that a budget has cut short stay: they are tested with the ones that are missing.
+        """
         self._remove_halves()
         if self._keep == "none":
-            for trial in trials:
+            for trial in filter(is_settled, trials):
                 _remove(self._folder.weights(trial.number, seed) for seed in trial.seeds)
 
     def _choose(self, trials: list[TrialHistory]) -> list[TrialHistory]:
         # Trials end in another order than that of their numbers, by which equals are ranked.
-        ranked = rank(sorted(trials, key=lambda trial: trial.number), self._objectives)
-        return ranked[:1] if len(self._objectives) == 1 else pareto_front(ranked, self._objectives)
+        return find_best(sorted(trials, key=lambda trial: trial.number), self._objectives)
 
     def _remove_halves(self) -> None:
         """Remove weights and states that a worker or conductor was killed over."""

@@ -7,6 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from archsearch.study import Dimension
 
@@ -41,6 +47,35 @@ def read_params(
             by_label = {_label(choice): choice for choice in dimension.choices}
             values[dimension.path] = by_label[value] if dimension.kind == "choice" else value
     return values
+
+
+def describe_known(
+    dimensions: Sequence[Dimension], known: Mapping[str, Any], values: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+    """Describe values that were not asked of Optuna as it would have them: parameters and distributions.
+
+    Args:
+        dimensions: The search, each behind those its conditions name.
+        known: Fixed and swept values by path.
+        values: By path, of the dimensions that apply; of those that are missing nothing is said.
+    """
+    params: dict[str, Any] = {}
+    distributions: dict[str, BaseDistribution] = {}
+    for dimension in dimensions:
+        if dimension.path in values and dimension.applies({**known, **values}):
+            value = values[dimension.path]
+            params[dimension.label] = _label(value) if dimension.kind == "choice" else value
+            distributions[dimension.label] = _distribution(dimension)
+    return params, distributions
+
+
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    low, high, step = dimension.low, dimension.high, dimension.step
+    if dimension.kind == "choice":
+        return CategoricalDistribution([_label(value) for value in dimension.choices])
+    if dimension.kind == "integer":
+        return IntDistribution(int(low), int(high), log=dimension.log, step=int(step or 1))
+    return FloatDistribution(low, high, log=dimension.log, step=step)
 
 
 def _suggest_one(trial: optuna.Trial, dimension: Dimension) -> Any:

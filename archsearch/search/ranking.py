@@ -73,6 +73,12 @@ def rank(trials: Iterable[TrialHistory], objectives: Objectives) -> list[TrialHi
     return ranked
 
 
+def find_best(trials: Iterable[TrialHistory], objectives: Objectives) -> list[TrialHistory]:
+    """The best trial; of several objectives the Pareto front, ranked."""
+    ranked = rank(trials, objectives)
+    return ranked[:1] if len(objectives) == 1 else pareto_front(ranked, objectives)
+
+
 def pareto_front(trials: Sequence[TrialHistory], objectives: Objectives) -> list[TrialHistory]:
     """The trials that no other one beats in one objective without losing in another, order kept."""
     return [trials[place] for place in pareto_indices([_losses(trial, objectives) for trial in trials])]

@@ -6,9 +6,7 @@ import json
 from collections import defaultdict, deque
 
 from archsearch.journal import TrialHistory
-
-Replicate = tuple[int, int]
-"""Number of the trial, and seed."""
+from archsearch.training.values import Replicate
 
 
 class ReplicateQueue:
@@ -47,10 +45,24 @@ class ReplicateQueue:
                 self._pack_of[trial.number, seed] = (trial.number, earlier.packed[0])
         return None
 
+    def hold(self, trial: TrialHistory, seed: int) -> None:
+        """Note that a replicate is paused: equal ones wait for it, though it is not queued."""
+        self._under_way[_training_key(trial, seed)] = (trial.number, seed)
+
+    @property
+    def next(self) -> Replicate:
+        """The next one to be trained; only where there is one."""
+        return self._queue[0]
+
     @property
     def next_pack(self) -> Replicate | None:
         """The first of those that the next one was packed with when it was lost; None where it was not."""
         return self._pack_of.get(self._queue[0]) if self._queue else None
+
+    def count_lost(self) -> int:
+        """How many are queued of those that the next one was lost with; 0 where it was not lost."""
+        pack = self.next_pack
+        return sum(self._pack_of.get(one) == pack for one in self._queue) if pack is not None else 0
 
     def take(self, limit: int = 1) -> list[Replicate]:
         """Take the next one to be trained, and with it up to `limit` - 1 others of its trial.
@@ -93,8 +105,6 @@ class ReplicateQueue:
         """Note that a replicate has ended; returns those that waited for it and now take its result."""
         key = _training_key(trial, seed)
         self._under_way.pop(key, None)
-        # A training that was stopped half-way answers a search, never a comparison under fresh seeds; the two
-        # never share a seed.
         self._trained.setdefault(key, (trial.number, seed))
         return self._waiting.pop(key, [])
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
 from typing import Any, TypeVar
 
 import optuna
@@ -19,6 +21,7 @@ from archsearch.errors import StudyError
 from archsearch.search.column_tpe import ColumnTPESampler
 from archsearch.search.evolution import EvolutionSampler, LocalSearchSampler
 from archsearch.search.neighbours import Key
+from archsearch.study import StudyConfig
 
 T = TypeVar("T")
 
@@ -52,7 +55,7 @@ def build_sampler(
     """Build the sampler of one proposal.
 
     Args:
-        name: tpe, random, grid, qmc, nsga2, gp, evolution or local_search.
+        name: tpe, random, grid, qmc, nsga2, gp, evolution, local_search or auto.
         options: Keyword arguments of its class.
         cell_seed: Seed that all proposals of the cell share; a quasi-random sequence is one sequence only
             while its scrambling stays the same.
@@ -60,7 +63,7 @@ def build_sampler(
         key: Tells apart what values would train.
 
     Raises:
-        StudyError: Optuna refuses the options.
+        StudyError: Optuna refuses the options, or OptunaHub does not have the sampler.
     """
     makers: Mapping[str, Callable[..., BaseSampler]] = {
         "tpe": lambda **given: ColumnTPESampler(seed=trial_seed, **given),
@@ -81,8 +84,36 @@ def build_sampler(
         ),
         "evolution": lambda **given: EvolutionSampler(key=key, seed=trial_seed, **given),
         "local_search": lambda **given: LocalSearchSampler(key=key, seed=trial_seed, **given),
+        "auto": lambda **given: _load_auto_sampler()(seed=trial_seed, **given),
     }
     return _made(makers[name], options, path=f"sampler.{name}")
+
+
+def check_sampler(study: StudyConfig) -> None:
+    """Build a study's sampler once, before anything is written or trained.
+
+    Raises:
+        StudyError: It cannot be made here.
+    """
+    if study.search:
+        build_sampler(study.sampler.name, study.sampler.options, cell_seed=0, trial_seed=0, key=str)
+
+
+@cache
+def _load_auto_sampler() -> Callable[..., BaseSampler]:
+    """Return OptunaHub's AutoSampler, which chooses among Optuna's own by what has been tried so far."""
+    try:
+        hub = import_module("optunahub")
+        found: Callable[..., BaseSampler] = hub.load_module("samplers/auto_sampler").AutoSampler
+    # it is fetched from the network, and runs its own code
+    except Exception as error:
+        raise StudyError(
+            f"cannot be had from OptunaHub ({type(error).__name__}: {error})",
+            path="sampler",
+            got="auto",
+            fix="Install optunahub and what its page names, with access to the network, or choose tpe.",
+        ) from error
+    return found
 
 
 def hand_on(before: BaseSampler, after: BaseSampler) -> None:
@@ -94,6 +125,14 @@ def hand_on(before: BaseSampler, after: BaseSampler) -> None:
         for name in _READ_FROM_TRIALS:
             if hasattr(before, name):
                 setattr(after, name, getattr(before, name))
+
+
+def mark_known(name: str) -> dict[str, Any]:
+    """Attributes that a trial from elsewhere needs for a sampler to learn from it."""
+    if name == "nsga2":
+        # It belongs to the first generation.
+        return {optuna.samplers.NSGAIISampler._get_generation_key(): 0}
+    return {}
 
 
 def build_pruner(name: str, options: Mapping[str, Any], *, epochs: int) -> BasePruner:

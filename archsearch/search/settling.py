@@ -10,8 +10,8 @@ from typing import Literal
 from archsearch.journal import ReplicateHistory, TrialHistory
 from archsearch.statistics.descriptive import mean_and_std
 
-UNDER_WAY = (None, "lost")
-"""Outcomes of a replicate that is still to be trained, or trained again."""
+UNDER_WAY = (None, "lost", "paused")
+"""Outcomes of a replicate that is still to be trained, or trained again, or may be trained further."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ def _costs(trial: TrialHistory) -> dict[str, float]:
 
 def _incomplete(replicates: list[ReplicateHistory], metrics: Mapping[str, float]) -> Settlement:
     if any(replicate.outcome == "stopped" for replicate in replicates):
-        return Settlement("pruned", f"after epoch {len(replicates[0].epochs)}", None, metrics)
+        reason = f", {replicates[0].reason}" if replicates[0].reason else ""
+        return Settlement("pruned", f"after epoch {len(replicates[0].epochs)}{reason}", None, metrics)
     failed = [replicate for replicate in replicates if replicate.outcome != "complete"]
     reasons = "; ".join(f"seed {replicate.seed}: {replicate.reason}" for replicate in failed)
     if len(replicates) == 1:

@@ -1,9 +1,8 @@
-"""Two samples against each other: Welch's test, the paired one, and equivalence."""
+"""Two samples against each other: Welch's test and equivalence."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scipy.special import gammaln
@@ -46,14 +45,6 @@ def compare_samples(first: Sample, second: Sample) -> Comparison:
         df = m * n * (one + two) ** 2 / (n * one**2 + m * two**2)
         size = _effect_size((second.mean - first.mean) / math.sqrt((one + two) / 2), df)
     return _comparison(difference(first, second), size)
-
-
-def compare_pairs(first: Sequence[float], second: Sequence[float]) -> Comparison:
-    """The paired t test: values at the same place must really share something."""
-    sample = Sample.of([b - a for a, b in zip(first, second, strict=True)])
-    spread = math.sqrt(sample.variance)
-    size = _effect_size(sample.mean / spread, sample.count - 1) if spread else None
-    return _comparison(Contrast(sample.mean, sample.standard_error, sample.count - 1), size)
 
 
 def _effect_size(standardised: float, df: float) -> float | None:

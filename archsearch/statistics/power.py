@@ -31,11 +31,15 @@ def smallest_detectable(std: float, count: int, *, level: float = 0.05, power: f
     if std == 0:
         return 0.0
     unit = std * math.sqrt(2 / count)
-    # beyond this many standard errors the power is 1 even with two degrees of freedom
-    found = optimize.brentq(
-        lambda shift: detection_power(shift * unit, std, count, level=level) - power, 0.0, 100.0
-    )
-    return float(found) * unit
+
+    def lack(shift: float) -> float:
+        return power - detection_power(shift * unit, std, count, level=level)
+
+    # how many standard errors are enough depends on the level, with two degrees of freedom as its root
+    enough = 8.0
+    while lack(enough) > 0:
+        enough *= 2
+    return float(optimize.brentq(lack, 0.0, enough)) * unit
 
 
 def seeds_to_detect(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import StudyError
@@ -40,11 +41,21 @@ def build_identity(study: StudyConfig) -> dict[str, Any]:
         "constraints": {name: [span.min, span.max] for name, span in study.constraints.items()},
         "sampler": {"name": study.sampler.name, **study.sampler.options},
         "pruner": {"name": study.pruner.name, **study.pruner.options},
+        "scheduler": _describe_scheduler(study),
+        "prefilter": None if study.prefilter is None else asdict(study.prefilter),
         "match": None if study.match is None else [study.match.quantity, study.match.target, study.match.of],
+        # Journals written before there was this lack it, and read as None.
+        "warm_start": list(study.warm_start) or None,
     }
     # As it will come back from the journal: tuples are lists.
     restored: dict[str, Any] = json.loads(json.dumps(identity))
     return restored
+
+
+def _describe_scheduler(study: StudyConfig) -> dict[str, Any] | None:
+    # none of it in what ran before there were any
+    choice = study.scheduler
+    return None if choice.name == "none" else {"name": choice.name, **choice.options}
 
 
 def check_growth(old_identity: Mapping[str, Any], new: StudyConfig) -> None:

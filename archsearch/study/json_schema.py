@@ -17,8 +17,10 @@ from archsearch.study.vocabulary import (
     DIRECTIONS,
     MATCHED,
     OBJECTIVES,
+    PREDICTORS,
     PRUNERS,
     SAMPLERS,
+    SCHEDULERS,
     STUDY_KEYS,
 )
 
@@ -53,10 +55,19 @@ def study_schema() -> Schema:
         "constraints": _closed(dict.fromkeys(CONSTRAINTS, _bounds())),
         "sampler": _choice(SAMPLERS),
         "pruner": _choice(PRUNERS),
+        "scheduler": _choice(SCHEDULERS),
+        "prefilter": _prefilter(),
+        "predictors": {"type": "boolean"},
         "match": _match(),
         "training": groups["training"],
         "budget": _settings(BudgetSettings, "budget"),
         "include": {"type": "array", "items": _published(), "uniqueItems": True},
+        "warm_start": {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+            ]
+        },
         "plugins": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
         "execution": _settings(ExecutionSettings, "execution"),
         "tracking": _settings(TrackingSettings, "tracking"),
@@ -136,6 +147,12 @@ def _choice(known: Mapping[str, Mapping[str, Any]]) -> Schema:
         for name, options in known.items()
     ]
     return {"anyOf": [{"enum": list(known)}, *mappings]}
+
+
+def _prefilter() -> Schema:
+    keep = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+    both = _closed({"score": {"enum": list(PREDICTORS)}, "keep": keep})
+    return {**both, "required": ["score", "keep"]}
 
 
 def _match() -> Schema:

@@ -16,7 +16,14 @@ from archsearch.study.checks import check_depths, check_grid, check_used
 from archsearch.study.schema import StudyConfig
 from archsearch.study.settings import BudgetSettings, ExecutionSettings, TrackingSettings
 from archsearch.study.space_reading import SpaceReader
-from archsearch.study.vocabulary import OF_ONE_OBJECTIVE, PRUNERS, SAMPLERS, STUDY_KEYS
+from archsearch.study.vocabulary import (
+    FROM_PACKAGE,
+    OF_ONE_OBJECTIVE,
+    PRUNERS,
+    SAMPLERS,
+    SCHEDULERS,
+    STUDY_KEYS,
+)
 from archsearch.study.yaml_reading import MAX_BYTES, Document, decode, read_yaml
 
 MAX_TRIALS = 1_000_000
@@ -76,13 +83,15 @@ def _parse(document: Document, text: str) -> StudyConfig:
     searches = bool(space.search)
     seed = parts.read_integer(document, "seed", low=0, high=parts.MAX_SEED) or 0
     seeds = parts.read_seeds(document, seed, searches=searches)
+    prefilter = parts.read_prefilter(document, searches=searches)
+    budget = parts.read_settings(document, "budget", BudgetSettings)
     study = StudyConfig(
         name=parts.read_name(document),
         seed=seed,
         base=space.base,
         sweep=space.sweep,
         search=space.search,
-        trials=_read_trials(document, searches=searches),
+        trials=_read_trials(document, searches=searches, ends=budget != BudgetSettings()),
         seeds=seeds.first,
         more_seeds=seeds.more,
         smallest_difference=parts.read_smallest_difference(document),
@@ -90,9 +99,13 @@ def _parse(document: Document, text: str) -> StudyConfig:
         constraints=parts.read_constraints(document),
         sampler=parts.read_choice(document, "sampler", SAMPLERS, "tpe"),
         pruner=parts.read_choice(document, "pruner", PRUNERS, "none"),
+        scheduler=parts.read_choice(document, "scheduler", SCHEDULERS, "none"),
+        prefilter=prefilter,
+        predictors=parts.read_switch(document, "predictors", default=prefilter is not None),
         match=parts.read_match(document),
-        budget=parts.read_settings(document, "budget", BudgetSettings),
+        budget=budget,
         include=parts.read_names(document, "include", published=True),
+        warm_start=parts.read_warm_start(document, searches=searches),
         plugins=plugins,
         execution=parts.read_settings(document, "execution", ExecutionSettings),
         tracking=parts.read_settings(document, "tracking", TrackingSettings),
@@ -126,11 +139,11 @@ def _load_plugins(document: Document, plugins: tuple[str, ...]) -> None:
         raise document.error(("plugins",), error.rule, got=error.got, fix=error.fix) from error
 
 
-def _read_trials(document: Document, *, searches: bool) -> int | None:
+def _read_trials(document: Document, *, searches: bool, ends: bool) -> int | None:
     trials = parts.read_integer(document, "trials", low=1, high=MAX_TRIALS)
-    if searches and trials is None:
-        fix = "Say how many sets of values are tried, for instance trials: 20."
-        raise document.key_error(("search",), "must be accompanied by trials", fix=fix)
+    if searches and trials is None and not ends:
+        fix = "Say how many sets of values are tried, for instance trials: 20, or give a budget: {hours: 2}."
+        raise document.key_error(("search",), "must be accompanied by trials or a budget", fix=fix)
     if not searches and trials not in (None, 1):
         rule = "must be left out without a search: each cell is one trial"
         raise document.error(("trials",), rule, got=trials, fix="Give seeds to repeat it.")
@@ -141,13 +154,20 @@ def _check_together(document: Document, study: StudyConfig, space: SpaceReader) 
     if study.sampler.name in OF_ONE_OBJECTIVE and len(study.objectives) > 1:
         rule = "must be one that takes several objectives, such as nsga2 or tpe"
         raise document.error(("sampler",), rule, got=study.sampler.name)
-    if study.pruner.name != "none" and len(study.objectives) > 1:
-        rule = "must be none with several objectives: trials then have no single value to compare"
-        raise document.error(("pruner",), rule, got=study.pruner.name)
+    package = FROM_PACKAGE.get(study.sampler.name)
+    if package is not None and package not in study.plugins:
+        rule = f"must be accompanied by plugins: [{package}], which fetches its code and runs it"
+        raise document.error(("sampler",), rule, got=study.sampler.name)
     unheard = [name for name in study.objectives if not name.startswith("val_")]
-    if study.pruner.name != "none" and unheard:
-        rule = f"must be none with the objective {unheard[0]}, which is not known epoch by epoch"
-        raise document.error(("pruner",), rule, got=study.pruner.name)
+    for key, choice in (("pruner", study.pruner), ("scheduler", study.scheduler)):
+        if choice.name != "none" and len(study.objectives) > 1:
+            rule = "must be none with several objectives: trials then have no single value to compare"
+            raise document.error((key,), rule, got=choice.name)
+        if choice.name != "none" and unheard:
+            rule = f"must be none with the objective {unheard[0]}, which is not known epoch by epoch"
+            raise document.error((key,), rule, got=choice.name)
+    if study.scheduler.name != "none":
+        _check_scheduler(document, study)
     if study.match is not None and "architecture.width" in space.places:
         place = space.places["architecture.width"]
         raise document.key_error(
@@ -159,6 +179,22 @@ def _check_together(document: Document, study: StudyConfig, space: SpaceReader) 
         check_depths(study.space)
         cells = study.cells()
         check_used(study.space, cells, optional=space.implied)
+
+
+def _check_scheduler(document: Document, study: StudyConfig) -> None:
+    """A scheduler pauses the trials of a search, all of one cell planned for the same number of epochs."""
+    name, key = study.scheduler.name, ("scheduler",)
+    if not study.search:
+        fix = "Leave it out: in a sweep each cell is one trial, which is trained to its end."
+        raise document.error(key, "must be none without a search", got=name, fix=fix)
+    if study.pruner.name != "none":
+        fix = "Keep one of the two: a scheduler already gives poor trials a few epochs only."
+        raise document.error(key, f"must be none beside the pruner {study.pruner.name}", got=name, fix=fix)
+    if any(dimension.path == "training.epochs" for dimension in study.search):
+        fix = "Fix or sweep training.epochs."
+        raise document.error(
+            key, "must be none where epochs are searched: it counts in them", got=name, fix=fix
+        )
 
 
 @contextmanager

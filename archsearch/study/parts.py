@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, TypeVar, cast
 from archsearch.architecture import published_names
 from archsearch.errors import InputError
 from archsearch.study.leaves import settings_leaves
-from archsearch.study.schema import SMALLEST_DIFFERENCE, Bounds, Choice, Direction, Match, Matched
+from archsearch.study.schema import SMALLEST_DIFFERENCE, Bounds, Choice, Direction, Match, Matched, Prefilter
 from archsearch.study.settings import Settings, is_safe_name
 from archsearch.study.space import build_settings
-from archsearch.study.vocabulary import CONSTRAINTS, DIRECTIONS, MATCHED, OBJECTIVES
+from archsearch.study.vocabulary import CONSTRAINTS, DIRECTIONS, MATCHED, OBJECTIVES, PREDICTORS
 from archsearch.study.wording import Schema, describe_rule, suggest_name
 from archsearch.study.yaml_reading import Document, Path
 
@@ -172,7 +172,7 @@ def read_constraints(document: Document) -> dict[str, Bounds]:
 def read_choice(
     document: Document, key: str, known: Mapping[str, Mapping[str, Schema]], default: str
 ) -> Choice:
-    """A sampler or pruner: a name, or a mapping of its name and options."""
+    """A sampler, pruner or scheduler: a name, or a mapping of its name and options."""
     given = document.value.get(key, default)
     options: dict[str, Any] = {}
     place: Path = (key,)
@@ -204,6 +204,40 @@ def _check_together(document: Document, key: str, name: str, options: Mapping[st
     if automatic and options.get("bootstrap_count"):
         rule = "must be 0 where min_resource is auto"
         raise document.error((key, "bootstrap_count"), rule, got=options["bootstrap_count"])
+
+
+def read_prefilter(document: Document, *, searches: bool) -> Prefilter | None:
+    """The share of a search that is worth training."""
+    if "prefilter" not in document.value:
+        return None
+    given = read_mapping(document, ("prefilter",))
+    check_keys(document, ("prefilter",), ("score", "keep"))
+    for name in ("score", "keep"):
+        if name not in given:
+            fix = "Write for instance prefilter: {score: synflow, keep: 0.5}."
+            raise document.error(("prefilter",), "must have both score and keep", got=given, fix=fix)
+    if given["score"] not in PREDICTORS:
+        close = suggest_name(given["score"], PREDICTORS)
+        rule = f"must be one of {', '.join(PREDICTORS)}"
+        raise document.error(
+            ("prefilter", "score"), rule, got=given["score"], fix=close if close.startswith("Did") else ""
+        )
+    if not _fits(given["keep"], {"type": "number"}) or not 0 < given["keep"] <= 1:
+        rule = "must be a number above 0 and at most 1: the share that is kept"
+        raise document.error(("prefilter", "keep"), rule, got=given["keep"])
+    if not searches:
+        rule = "must be left out without a search, whose proposals it looks at: a sweep trains every cell"
+        fix = "Remove it; predictors: true says how well predictors rank the networks of a sweep."
+        raise document.key_error(("prefilter",), rule, fix=fix)
+    return Prefilter(given["score"], float(given["keep"]))
+
+
+def read_switch(document: Document, key: str, *, default: bool) -> bool:
+    """An optional true or false."""
+    value = document.value.get(key, default)
+    if not isinstance(value, bool):
+        raise document.error((key,), "must be true or false", got=value)
+    return value
 
 
 def read_match(document: Document) -> Match | None:
@@ -243,6 +277,22 @@ def read_names(document: Document, key: str, *, published: bool = False) -> tupl
         if published:
             _check_published(document, (key, index), name)
     return tuple(given)
+
+
+def read_warm_start(document: Document, *, searches: bool) -> tuple[str, ...]:
+    """Studies that a search begins with: one, or a list; their names or folders."""
+    given = document.value.get("warm_start")
+    if given is None:
+        return ()
+    if not searches:
+        raise document.key_error(
+            ("warm_start",), "must be left out without a search, which alone begins with it"
+        )
+    if isinstance(given, list) and given:
+        return read_names(document, "warm_start")
+    if not isinstance(given, str) or not given:
+        raise document.error(("warm_start",), "must be the name of a study, or a list of names", got=given)
+    return (given,)
 
 
 def read_mapping(document: Document, path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from archsearch.errors import StudyError, hide_passwords
 from archsearch.study.yaml_reading import read_yaml
 
-_ALIVE = re.compile(r"([<>\[\]`|\\])")
+_ALIVE = re.compile(r"([\[\]`|\\])")
 
 
 def publish_text(text: str, source: str) -> str:
@@ -30,7 +31,8 @@ def publish_text(text: str, source: str) -> str:
 
 def escape_markdown(text: str) -> str:
     """Return a text that Markdown shows as it is: no HTML, link, picture, table or code in it comes alive."""
-    return _ALIVE.sub(r"\\\1", " ".join(text.split()))
+    # A backslash before < is shown by MLflow's pages.
+    return _ALIVE.sub(r"\\\1", html.escape(" ".join(text.split()), quote=False))
 
 
 def _hidden(value: Any) -> Any:

@@ -28,7 +28,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Choice:
-    """A sampler or pruner by its name, with the options that Optuna's class takes."""
+    """A sampler, pruner or scheduler by its name, with its options."""
 
     name: str
     options: Mapping[str, Any]
@@ -41,6 +41,14 @@ class Match:
     quantity: Matched
     target: int | None = None
     of: str | None = None
+
+
+@dataclass(frozen=True)
+class Prefilter:
+    """The share of the networks of a search that is worth training: those with the highest scores."""
+
+    score: str
+    keep: float
 
 
 SMALLEST_DIFFERENCE = 0.01
@@ -57,14 +65,17 @@ class StudyConfig:
         base: Fixed values by the path of their leaf: ``architecture.width``.
         sweep: Dimensions that make cells.
         search: Dimensions sampled in each cell; each stands behind those its conditions name.
-        trials: Trials of each cell's search; None without a search.
+        trials: Trials of each cell's search; None without a search, and where its budget alone ends it.
         seeds: Seeds of each cell's trial, or with a search of its confirmation (none where empty).
         more_seeds: Seeds added one by one where a curve is undecided, in this order; mostly none.
         smallest_difference: The smallest difference of error that matters, a fraction.
         objectives: Direction by name, in the order written.
         constraints: Bounds by quantity, checked before training.
+        prefilter: Train only what a predictor holds for promising; None trains all that is feasible.
+        predictors: Whether finished networks are scored by all predictors, for the report to judge them.
         match: Solve the width for a budget; None takes the width as given.
         include: Published networks that are trained first.
+        warm_start: Studies that were run, of which a search begins with what they found.
         plugins: Packages whose blocks, data sources and metrics are loaded.
         text: The study as read; parsing it again gives an equal study.
         source: Name of the file, for messages.
@@ -83,9 +94,13 @@ class StudyConfig:
     constraints: Mapping[str, Bounds]
     sampler: Choice
     pruner: Choice
+    scheduler: Choice
+    prefilter: Prefilter | None
+    predictors: bool
     match: Match | None
     budget: BudgetSettings
     include: tuple[str, ...]
+    warm_start: tuple[str, ...]
     plugins: tuple[str, ...]
     execution: ExecutionSettings
     tracking: TrackingSettings

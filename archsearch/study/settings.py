@@ -39,7 +39,8 @@ class TrainingSettings(Settings):
         momentum: Momentum of sgd; the first beta of adam and adamw.
         nesterov: Nesterov momentum, sgd only.
         weight_decay: L2 penalty (sgd, adam) or decoupled decay (adamw).
-        schedule: ``one_cycle``, ``cosine``, ``multi_step`` or ``constant``.
+        schedule: ``one_cycle``, ``cosine``, ``multi_step``, ``constant`` or ``wsd`` (warm-up–stable–decay:
+            to 0 over the last fifth).
         milestones: multi_step: when to multiply the rate by `gamma`, as fractions of the training.
         gamma: multi_step: the factor.
         warmup_epochs: Epochs of linear warm-up before the schedule (none for one_cycle, which has its own).
@@ -62,7 +63,7 @@ class TrainingSettings(Settings):
     momentum: Fraction = 0.9
     nesterov: bool = False
     weight_decay: NotNegative = 1e-4
-    schedule: Literal["one_cycle", "cosine", "multi_step", "constant"] = "one_cycle"
+    schedule: Literal["one_cycle", "cosine", "multi_step", "constant", "wsd"] = "one_cycle"
     milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.75)
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
     warmup_epochs: NotNegative = 0
@@ -168,6 +169,8 @@ class ExecutionSettings(Settings):
             would take over 2 % of the time. 0 writes one after each epoch, whatever that costs.
         keep: Whose trained weights stay on disk: ``best`` (of every cell's answer, of a mere search its best,
             of baselines), ``all`` or, once the test set has been read, ``none``.
+        reuse: Whether results are taken over that another study below the same folder has of the same
+            training under the same conditions; False trains all anew.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         address: ray: the cluster, as ``host:port`` or ``auto``; empty takes RAY_ADDRESS, else starts a small
             one on this machine.
@@ -186,6 +189,7 @@ class ExecutionSettings(Settings):
     epoch_limit_s: Positive | None = None
     checkpoint_every_s: NotNegative = 10.0
     keep: Literal["best", "all", "none"] = "best"
+    reuse: bool = True
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     address: str = ""
     cpus_per_trial: Positive | None = None

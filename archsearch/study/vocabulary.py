@@ -1,4 +1,4 @@
-"""The words that a study may use: its keys, objectives, constraints, samplers and pruners."""
+"""The words that a study may use: its keys, objectives, constraints, samplers, pruners and schedulers."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ STUDY_KEYS: Mapping[str, str] = {
     "architecture": "Fixed architecture fields, or the name of a published network.",
     "sweep": "Leaves whose combinations are cells, compared with each other.",
     "search": "Leaves that Optuna samples, inside each cell where there is a sweep.",
-    "trials": "Trials of the search: of each cell, where there is a sweep.",
+    "trials": "Trials of the search: of each cell, where there is a sweep; without it a budget ends it.",
     "seeds": "Seeds of each cell or its confirmation: how many, a list, or min and max.",
     "smallest_difference": "The smallest difference of error that matters, as a fraction.",
     "objectives": "What is optimised, and in which direction.",
     "constraints": "Bounds that are checked before training.",
     "sampler": "How Optuna samples: a name, or a mapping with its name and options.",
     "pruner": "How Optuna stops bad trials: a name, or a mapping with its name and options.",
+    "scheduler": "How trials of a search are paused and the best go on: a name, or a mapping with options.",
+    "prefilter": "Which share of a search is worth training, by a predictor that needs no training.",
+    "predictors": "Whether the report says how well such predictors rank the finished networks.",
     "match": "A budget of parameters or MACs for which each network's width is solved.",
     "training": "Fixed training settings.",
     "budget": "What may be spent in all.",
     "include": "Published networks that are trained first.",
+    "warm_start": "Studies that were run, of whose best settings and results a search begins.",
     "plugins": "Packages whose blocks, data sources and metrics are loaded.",
     "execution": "Where trials run.",
     "tracking": "Where results are shown.",
@@ -39,9 +43,12 @@ OBJECTIVES = (
     "macs",
     "train_time_s",
     "latency_ms",
+    "latency_onnx_ms",
 )
 CONSTRAINTS = ("parameters", "macs", "activation_mib", "depth")
 MATCHED = ("parameters", "macs")
+PREDICTORS = ("parameters", "macs", "grad_norm", "synflow", "naswot")
+"""Numbers of an untrained network that may tell how good it gets; see `archsearch.training.predictors`."""
 
 # Some make lists or powers of these numbers, so that far too large ones would fill the memory.
 _COUNT = {"type": "integer", "minimum": 0, "maximum": 1_000_000}
@@ -53,8 +60,8 @@ _STARTUP = {"n_startup_trials": _COUNT}
 _PATIENCE = {**_STARTUP, "n_warmup_steps": _COUNT, "interval_steps": _POSITIVE, "n_min_trials": _POSITIVE}
 _HALVING = {"reduction_factor": {"type": "integer", "minimum": 2, "maximum": 1000}, "bootstrap_count": _COUNT}
 
-# JSON Schema of each option, by its name in Optuna 5, of the last two samplers by our own; options that are
-# functions are left out.
+# JSON Schema of each option, by its name in Optuna 5, of evolution and local_search by our own; options that
+# are functions are left out.
 SAMPLERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "tpe": {
         **_STARTUP,
@@ -78,7 +85,10 @@ SAMPLERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "sample_size": {"type": "integer", "minimum": 1, "maximum": 100_000},
     },
     "local_search": {"n_startup_trials": {"type": "integer", "minimum": 1, "maximum": 1_000_000}},
+    "auto": {},
 }
+FROM_PACKAGE: Mapping[str, str] = {"auto": "optunahub"}
+"""Samplers whose code another package fetches: a study must name it under plugins."""
 OF_ONE_OBJECTIVE = ("evolution", "local_search")
 """Samplers that must know which of two trials is the better one."""
 PRUNERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -91,4 +101,14 @@ PRUNERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         **_HALVING,
     },
     "hyperband": {"min_resource": _POSITIVE, "max_resource": _AUTO_OR_POSITIVE, **_HALVING},
+}
+_PROMOTION = {
+    "reduction_factor": {"type": "integer", "minimum": 2, "maximum": 1000},
+    "least_epochs": _POSITIVE,
+}
+SCHEDULERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "none": {},
+    "asha": _PROMOTION,
+    "pasha": _PROMOTION,
+    "epochs_then_best": {"epochs": _POSITIVE, "finalists": _POSITIVE},
 }

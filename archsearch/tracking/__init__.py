@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archsearch.tracking.address import hide_passwords, resolve_uri
+from archsearch.tracking.address import hide_passwords, name_run, resolve_uri
 from archsearch.tracking.process import MirrorProcess
 from archsearch.tracking.status import MirrorStatus
 from archsearch.tracking.views import view_link
@@ -16,6 +16,7 @@ __all__ = [
     "MirrorProcess",
     "MirrorStatus",
     "hide_passwords",
+    "name_run",
     "resolve_uri",
     "sync",
     "view_link",

@@ -1,4 +1,4 @@
-"""Where MLflow is: its URI, what may be shown of it, and links into its pages."""
+"""Where MLflow is, what may be shown of that, and what runs are called there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from archsearch.errors import hide_passwords
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 
-__all__ = ["DEFAULT_URI", "hide_passwords", "resolve_uri", "sqlite_path"]
+__all__ = ["DEFAULT_URI", "hide_passwords", "name_run", "resolve_uri", "sqlite_path"]
 
 
 def resolve_uri(wanted: str = "") -> str:
@@ -21,3 +21,8 @@ def sqlite_path(uri: str) -> Path | None:
     """Return the file of a SQLite URI; None for other stores."""
     name = uri.removeprefix("sqlite:///")
     return None if name == uri or not name else Path(name)
+
+
+def name_run(network: str, trial: int, seed: int | None = None) -> str:
+    """Return the name of a trial's run, or with a seed that of its replicate."""
+    return f"{network} #{trial}" if seed is None else f"{network} #{trial} · seed {seed}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from archsearch.journal import Record, Replay, TrialHistory
+from archsearch.tracking.address import name_run
 from archsearch.tracking.colours import run_colour
-from archsearch.tracking.describing import describe_study, provenance_tags
+from archsearch.tracking.describing import describe_study, describe_trial, provenance_tags
 from archsearch.tracking.rows import (
+    DataVersion,
     Row,
     RunKey,
     Status,
@@ -16,6 +19,7 @@ from archsearch.tracking.rows import (
     deviations,
     flatten_params,
     mean_metrics,
+    safe_name,
     to_ms,
 )
 from archsearch.tracking.views import experiment_tags
@@ -29,6 +33,7 @@ _TRIAL_ENDS: dict[str, Status] = {
     "infeasible": "KILLED",
 }
 _REPLICATE_ENDS: dict[str, Status] = {"complete": "FINISHED", "stopped": "KILLED"}
+_NOTE_TAG = "mlflow.note.content"
 
 
 class Rows:
@@ -84,7 +89,8 @@ class Rows:
             for path in identity.get(part, ())
         ]
         trials = (row.params for row in self._rows.values() if row.key.kind == "trial")
-        return experiment_tags(self._rows[STUDY].start_ms, varied, trials)
+        objectives = {safe_name(name): aim for name, aim in self.header.get("objectives", {}).items()}
+        return experiment_tags(self._rows[STUDY].start_ms, varied, trials, objectives=objectives)
 
     def settle(self) -> None:
         """Close the runs that are open although nobody works on the study any more."""
@@ -125,15 +131,19 @@ class Rows:
 
     def _describe_study(self, state: str) -> None:
         text = describe_study(self.header, list(self._replay.trials.values()), state)
-        self._rows[STUDY].set_tags({"mlflow.note.content": text})
+        self._rows[STUDY].set_tags({_NOTE_TAG: text})
 
     def _describe_trial(self, record: Record) -> None:
         trial = self._replay.trials[record.fields["trial"]]
         key = RunKey("trial", trial.number)
         if key not in self._rows:
-            row = Row(key, STUDY, f"{trial.name} #{trial.number}", to_ms(record.time), record.number)
+            row = Row(key, STUDY, name_run(trial.name, trial.number), to_ms(record.time), record.number)
             self._create(row, _trial_tags(trial))
             self._describe_network(row, trial)
+            study = self._rows[STUDY]
+            if new := [version for version in row.data if version not in study.data]:
+                self._touch(STUDY, record).data.extend(new)
+            row.set_tags({_NOTE_TAG: describe_trial(self.header, trial)})
         several = len(trial.seeds) > 1
         for seed, replicate in trial.replicates.items() if several else ():
             # Seeds were added to a trial that had one: its replicate gets the run that it did without.
@@ -150,6 +160,7 @@ class Rows:
         trial, seed = self._replay.trials[record.fields["trial"]], record.fields["seed"]
         row = self._touch(RunKey("trial", trial.number), record)
         row.reopen()
+        row.set_tags({_NOTE_TAG: describe_trial(self.header, replace(trial, outcome=None))})
         row.set_tags(provenance_tags(trial.replicates.values(), self._replay.sessions))
         if len(trial.seeds) > 1:
             key = RunKey("replicate", trial.number, seed)
@@ -163,6 +174,9 @@ class Rows:
         trial, seed = self._replay.trials[record.fields["trial"]], record.fields["seed"]
         epoch, metrics = record.fields["epoch"], record.fields["metrics"]
         several = len(trial.seeds) > 1
+        if several and RunKey("replicate", trial.number, seed) not in self._rows:
+            # It was not started, for its result is taken over from another study.
+            self._create_replicate(trial, seed, record)
         if epoch >= self._seen.get((trial.number, seed), 0):
             self._seen[trial.number, seed] = epoch + 1
             key = RunKey("replicate", trial.number, seed) if several else RunKey("trial", trial.number)
@@ -191,9 +205,11 @@ class Rows:
                 "archsearch.outcome": f"failed: {reason}" if outcome == "failed" and reason else outcome,
                 "archsearch.reason": trial.reason,
                 "archsearch.repeated_of": trial.repeated_of,
+                "archsearch.taken_over_from": ", ".join(trial.lenders),
                 **provenance_tags(trial.replicates.values(), self._replay.sessions),
             }
         )
+        row.set_tags({_NOTE_TAG: describe_trial(self.header, trial)})
         row.end(_TRIAL_ENDS.get(outcome, "FAILED"), record.time)
 
     def _add_test(self, record: Record) -> None:
@@ -226,7 +242,7 @@ class Rows:
     def _create_replicate(self, trial: TrialHistory, seed: int, record: Record) -> Row:
         started = trial.replicates[seed].started or record.time
         key, parent = RunKey("replicate", trial.number, seed), RunKey("trial", trial.number)
-        row = Row(key, parent, f"{trial.name} #{trial.number} · seed {seed}", to_ms(started), record.number)
+        row = Row(key, parent, name_run(trial.name, trial.number, seed), to_ms(started), record.number)
         ran = provenance_tags([trial.replicates[seed]], self._replay.sessions)
         self._create(row, {**_trial_tags(trial), "archsearch.seed": seed, **ran})
         self._describe_network(row, trial)
@@ -236,6 +252,8 @@ class Rows:
         row.params = flatten_params(trial.architecture, trial.training, trial.data)
         if trial.requested_depth is not None:
             row.params["requested_depth"] = str(trial.requested_depth)
+        if trial.data_fingerprint:
+            row.data = [DataVersion.of(trial.data, trial.data_fingerprint)]
         depth = trial.architecture.get("depth")
         row.set_tags({"mlflow.runColor": run_colour(str(trial.architecture.get("block")), int(depth or 0))})
         counted = {"depth": depth, "parameters": trial.parameters, "macs": trial.macs}
@@ -249,6 +267,7 @@ class Rows:
             {
                 "archsearch.outcome": f"failed: {reason}" if outcome == "failed" and reason else outcome,
                 "archsearch.reason": replicate.reason,
+                "archsearch.taken_over_from": (replicate.taken_over or {}).get("study"),
             }
         )
         row.end(_REPLICATE_ENDS.get(outcome, "FAILED"), time_s)

@@ -1,4 +1,4 @@
-"""What stands on the page of a study's run in MLflow: a few lines of Markdown."""
+"""What stands on the pages of a study's and a trial's run in MLflow: a few lines of Markdown."""
 
 from __future__ import annotations
 
@@ -30,11 +30,14 @@ def describe_study(header: Mapping[str, Any], trials: Sequence[TrialHistory], st
     best = rank(reported_trials(trials), objectives)
     parts = [
         # MLflow folds away all but the first lines.
-        _best(best[0], objectives) if best else "",
+        f"**Best: {best[0].name}** (trial {best[0].number}{_seeds(best[0])}): {_values(best[0], objectives)}."
+        if best
+        else "",
         f"{state}. Trials: {counted or 'none yet'}.",
         _question(header.get("identity", {}), objectives),
-        "**To see more**, choose *Depth vs performance*, *Learning curves* or *Leaderboard* among the views "
-        "above the experiment's table of runs (a colour is a family of networks, the darker the deeper), or",
+        "**To see more**, choose *Depth vs performance*, *Learning curves*, *Leaderboard* or *Outcomes* "
+        "among the views above the experiment's table of runs (a colour is a family of networks, the darker "
+        "the deeper), or",
         f"```\narchsearch ui {name}       # opens these views\n"
         f"archsearch report {name}   # curves, statistics, verdicts\n"
         f"archsearch export {name}   # the best network, for use elsewhere\n```",
@@ -59,15 +62,32 @@ def _domain(dimension: Mapping[str, Any]) -> str:
     return f"{dimension.get('low')} to {dimension.get('high')}"
 
 
-def _best(trial: TrialHistory, objectives: Mapping[str, str]) -> str:
+def describe_trial(header: Mapping[str, Any], trial: TrialHistory) -> str:
+    """Return how a trial ended, and how to see more of it.
+
+    Args:
+        header: Fields of the journal's ``study`` record.
+        trial: As it is by now.
+    """
+    reason, values = trial.reason.partition("\n")[0], _values(trial, header.get("objectives", {}))
+    said = [escape_markdown(reason)] * bool(reason) + [values + _seeds(trial)] * bool(values)
+    # One that is trained under more seeds still has the values of its first end.
+    end = f"**{trial.outcome.capitalize()}**: {'; '.join(said)}" if trial.outcome else "**Not finished**"
+    more = f"archsearch show {header['name']} --trial {trial.number}   # all about it"
+    return f"{end}.\n\n```\n{more}\n```"
+
+
+def _seeds(trial: TrialHistory) -> str:
+    return f", means over {len(trial.seeds)} seeds" if len(trial.seeds) > 1 else ""
+
+
+def _values(trial: TrialHistory, objectives: Mapping[str, str]) -> str:
     values = dict(zip(objectives, trial.objective_values or (), strict=False))
     measured = {**values, **{name: trial.metrics[name] for name in _MEASURES if name in trial.metrics}}
-    shown = ", ".join(
+    return ", ".join(
         f"{name} {value:,.0f}" if name in _COUNTS else f"{name} {value:.4f}"
         for name, value in measured.items()
     )
-    seeds = f", means over {len(trial.seeds)} seeds" if len(trial.seeds) > 1 else ""
-    return f"**Best: {trial.name}** (trial {trial.number}{seeds}): {shown}."
 
 
 def provenance_tags(

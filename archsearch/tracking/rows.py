@@ -18,6 +18,8 @@ Status = Literal["RUNNING", "FINISHED", "KILLED", "FAILED"]
 # MLflow refuses longer ones.
 _MAX_PARAM = 6000
 _MAX_TAG = 8000
+# As long as `archsearch show` writes it.
+_DIGEST = 12
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,27 @@ class RunKey:
     kind: Literal["study", "trial", "replicate"]
     trial: int | None = None
     seed: int | None = None
+
+
+@dataclass(frozen=True)
+class DataVersion:
+    """The images, labels and split that a run saw.
+
+    Attributes:
+        name: Of the source.
+        digest: Beginning of the fingerprint of the images, labels and split.
+        source: The settings that give them, in JSON.
+    """
+
+    name: str
+    digest: str
+    source: str
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any], fingerprint: str) -> DataVersion:
+        """That of a trial's data."""
+        known = {name: value for name, value in data.items() if value != ""}
+        return cls(str(data["name"]), fingerprint[:_DIGEST], json.dumps(known, ensure_ascii=False))
 
 
 @dataclass(frozen=True)
@@ -47,6 +70,7 @@ class Row:
         parent: Key of the run above it.
         params: Values that never change.
         points: Those that were not yet written.
+        data: What was trained on.
         line: Number of the last record that changed this run.
     """
 
@@ -58,6 +82,7 @@ class Row:
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     points: list[Point] = field(default_factory=list)
+    data: list[DataVersion] = field(default_factory=list)
     status: Status = "RUNNING"
     end_ms: int | None = None
     _latest: dict[str, float] = field(default_factory=dict)
@@ -66,7 +91,7 @@ class Row:
         """Add one value of each metric that is a number."""
         for name, value in metrics.items():
             if isinstance(value, int | float):
-                name = _safe_name(name)
+                name = safe_name(name)
                 self.points.append(Point(name, float(value), to_ms(time_s), step))
                 self._latest[name] = float(value)
 
@@ -108,7 +133,7 @@ def flatten_params(
 def texts(values: Mapping[str, Any], limit: int) -> dict[str, str]:
     """Return values as MLflow keeps them: texts as they are, others in JSON, cut at `limit`."""
     shown = {
-        _safe_name(name): value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        safe_name(name): value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in values.items()
         if value is not None and value != ""
     }
@@ -135,7 +160,7 @@ def deviations(metrics: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     }
 
 
-def _safe_name(name: str) -> str:
+def safe_name(name: str) -> str:
     """Return a name without what MLflow refuses in one: a plugin's metric may be called anything."""
     return re.sub(r"[^\w./ :-]", "_", name, flags=re.ASCII)[:250]
 

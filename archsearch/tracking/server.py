@@ -36,7 +36,7 @@ def serve_pages(uri: str, port: int) -> Iterator[str]:
     if uri.startswith(("http://", "https://")):
         yield uri
         return
-    _check_free(port)
+    check_port(port)
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "mlflow", "server", "--app-name", "archsearch"),
@@ -61,7 +61,12 @@ def serve_pages(uri: str, port: int) -> Iterator[str]:
             process.wait()
 
 
-def _check_free(port: int) -> None:
+def check_port(port: int) -> None:
+    """Check that a port of this machine can be used.
+
+    Raises:
+        TrackingError: It is taken, or not for everybody.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 from filelock import FileLock
 
 from archsearch.tracking.address import sqlite_path
-from archsearch.tracking.rows import Row, RunKey
+from archsearch.tracking.rows import DataVersion, Row, RunKey
 
 # Read by MLflow when it is imported or at its first request, and by PostgreSQL's driver. Without them a dead
 # server, or one that asks to be left alone for a while, holds a call for minutes, and each run that ends is
@@ -31,7 +32,17 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType  # noqa: E402
+from mlflow.entities import (  # noqa: E402
+    Dataset,
+    DatasetInput,
+    Experiment,
+    InputTag,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+    ViewType,
+)
 from mlflow.exceptions import MlflowException  # noqa: E402
 from mlflow.tracking import MlflowClient  # noqa: E402
 
@@ -45,6 +56,7 @@ _PARENT_TAG = "mlflow.parentRunId"
 _METRICS_PER_BATCH = 900
 _TEXTS_PER_BATCH = 90
 _RUNS_PER_PAGE = 1000
+_PICTURE = re.compile(r"(!\[[^\]]*\])\(([\w/-]+\.png)\)")
 _Item = TypeVar("_Item")
 
 
@@ -54,8 +66,10 @@ class _Known:
 
     run_id: str
     status: str
+    end_ms: int | None
     tags: dict[str, str]
     params: set[str]
+    digests: set[str]
 
 
 class Store:
@@ -101,18 +115,22 @@ class Store:
         parent = row.parent and self._known[row.parent].run_id
         if (known.tags.get(LINE_TAG), known.tags.get(_PARENT_TAG)) != (str(row.line), parent):
             self._write_values(known, row)
-        if known.status != row.status:
-            if row.status == "RUNNING":
+            if row.parent is None:
+                self._describe(known)
+        if row.status == "RUNNING":
+            if known.status != row.status:
                 self._client.update_run(known.run_id, status=row.status)
-            else:
-                self._client.set_terminated(known.run_id, row.status, end_time=row.end_ms)
-            known.status = row.status
+        elif (known.status, known.end_ms) != (row.status, row.end_ms):
+            # The same status may have another end: who was closed went on, and all of that came at once.
+            self._client.set_terminated(known.run_id, row.status, end_time=row.end_ms)
+        known.status, known.end_ms = row.status, row.end_ms
         row.points.clear()
 
     def attach(self, key: RunKey, folder: Path, conclusion: str) -> None:
         """Bring the files of a folder into a run's artefacts, and a conclusion to the top of its description.
 
-        Files that stand there in the same state are left alone.
+        Files that stand there in the same state are left alone. Pictures of the folder that the conclusion
+        shows are shown from the artefacts, by the address that MLflow's own page takes them from.
         """
         known = self._known[key]
         files = sorted(path for path in folder.iterdir() if path.is_file())
@@ -123,10 +141,18 @@ class Store:
             self._client.log_artifacts(known.run_id, str(folder), folder.name)
             self._client.set_tag(known.run_id, _REPORT_TAG, digest)
             known.tags[_REPORT_TAG] = digest
+        served = f"get-artifact?run_uuid={known.run_id}&path={folder.name}/"
+        conclusion = _PICTURE.sub(lambda found: f"{found[1]}({served}{found[2]})", conclusion)
         note = known.tags.get(_NOTE_TAG, "")
         if not note.startswith(conclusion):
             known.tags[_NOTE_TAG] = f"{conclusion}\n{note}"
             self._client.set_tag(known.run_id, _NOTE_TAG, known.tags[_NOTE_TAG])
+            self._describe(known)
+
+    def _describe(self, study: _Known) -> None:
+        """Show what describes the study's run above the table of all runs, too."""
+        if _NOTE_TAG in study.tags:
+            self.tag({_NOTE_TAG: study.tags[_NOTE_TAG]})
 
     def _create(self, row: Row) -> _Known:
         run = self._client.create_run(
@@ -153,6 +179,9 @@ class Store:
         for some in _batched(params, _TEXTS_PER_BATCH):
             self._client.log_batch(known.run_id, params=some)
         known.params.update(param.key for param in params)
+        if data := [version for version in row.data if version.digest not in known.digests]:
+            self._client.log_inputs(known.run_id, [_input_of(version) for version in data])
+            known.digests.update(version.digest for version in data)
         # The line comes last: it vouches for all the rest.
         tags[LINE_TAG] = str(row.line)
         self._client.log_batch(known.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
@@ -237,4 +266,12 @@ def _try_databases_once() -> None:
 
 
 def _known_from(run: Run) -> _Known:
-    return _Known(run.info.run_id, run.info.status, dict(run.data.tags), set(run.data.params))
+    info, inputs = run.info, run.inputs.dataset_inputs if run.inputs else ()
+    digests = {known.dataset.digest for known in inputs}
+    return _Known(info.run_id, info.status, info.end_time, dict(run.data.tags), set(run.data.params), digests)
+
+
+def _input_of(version: DataVersion) -> DatasetInput:
+    dataset = Dataset(version.name, version.digest, "archsearch", version.source)
+    # What MLflow's page shows beside the name.
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])

@@ -1,4 +1,4 @@
-"""The ready-made pages of a study in MLflow: what depth does, how training went, which trial is best.
+"""The ready-made pages of a study in MLflow: what depth does, how training went, the best, how all ended.
 
 MLflow keeps a saved view as a tag of the experiment. The format is its web interface's own and documented
 nowhere: this module alone knows it, MLflow's minor version is pinned for it, and a test watches it in a real
@@ -19,7 +19,12 @@ from typing import Any
 
 _TAG = "mlflow.sharedViewState."
 # Keys stand in links that people keep.
-_DEPTH, _CURVES, _LEADERBOARD = "depth-vs-performance", "learning-curves", "leaderboard"
+_DEPTH, _CURVES, _LEADERBOARD, _OUTCOMES = (
+    "depth-vs-performance",
+    "learning-curves",
+    "leaderboard",
+    "outcomes",
+)
 # Where the page puts a chart of each metric that the view does not show; shut, below what it does show.
 _LEFTOVERS = "Model metrics"
 
@@ -28,10 +33,12 @@ _TRIALS = "tags.`archsearch.kind` = 'trial'"
 _FINISHED = f"{_TRIALS} AND attributes.status = 'FINISHED'"
 
 _FIRST_PARAMS = ("block", "depth", "width", "shortcut")
-_ERROR = "metrics.`val_error`"
+# The error is shown in place of the accuracy, which says the same.
+_ACCURACY, _ERROR = "val_accuracy", "val_error"
 _FIXED_COLUMNS = ("attributes.`Run Name`", "attributes.`Created`", "attributes.`Duration`")
-_NAME_PIXELS, _COLUMN_PIXELS = 290, 95
-_LAST_COLUMNS = ("metrics.`parameters`", "metrics.`train_error`", "tags.`archsearch.outcome`")
+_OUTCOME, _REASON, _PHASE = "archsearch.outcome", "archsearch.reason", "archsearch.phase"
+_COLUMN_PIXELS = 95
+_WIDE_PIXELS = {_FIXED_COLUMNS[0]: 290, f"tags.`{_REASON}`": 480}
 
 
 def view_link(server: str, experiment_id: str) -> str:
@@ -41,7 +48,11 @@ def view_link(server: str, experiment_id: str) -> str:
 
 
 def experiment_tags(
-    created_ms: int, varied: Sequence[str], trials: Iterable[Mapping[str, str]]
+    created_ms: int,
+    varied: Sequence[str],
+    trials: Iterable[Mapping[str, str]],
+    *,
+    objectives: Mapping[str, str],
 ) -> dict[str, str]:
     """Return the tags that make an experiment open as a depth study.
 
@@ -49,21 +60,37 @@ def experiment_tags(
         created_ms: When the study began.
         varied: Params that the study sweeps or searches.
         trials: Params of each trial.
+        objectives: Metrics that the study optimises, each with minimize or maximize.
     """
     params = [*_FIRST_PARAMS, *(name for name in varied if name not in _FIRST_PARAMS)]
-    columns = _columns([_ERROR, *(f"params.`{name}`" for name in params), *_LAST_COLUMNS])
+    shown = [f"params.`{name}`" for name in params]
+    ranks = _ranks(objectives)
+    best_first = {"orderByKey": f"metrics.`{next(iter(ranks))}`", "orderByAsc": next(iter(ranks.values()))}
+    measures = dict.fromkeys([*ranks, _ERROR, "train_error"])
+    costs = [name for name in ("parameters", "macs") if name not in ranks]
+    ranked = _columns([*_metrics(*measures), *shown, *_metrics(*costs), *_tags(_PHASE, _OUTCOME)])
     views = {
-        _DEPTH: ("Depth vs performance", _depth_view(_axes(params, list(trials)))),
-        _CURVES: ("Learning curves", _curves_view()),
-        _LEADERBOARD: ("Leaderboard", _search(_FINISHED)),
+        _DEPTH: ("Depth vs performance", ranked | best_first | _depth_view(_axes(params, list(trials)))),
+        _CURVES: ("Learning curves", ranked | best_first | _curves_view()),
+        _LEADERBOARD: ("Leaderboard", ranked | best_first | _search(_FINISHED)),
+        _OUTCOMES: ("Outcomes", _columns([*_tags(_REASON), *_metrics(_ERROR), *shown]) | _outcomes_view()),
     }
     # The latest stands first in MLflow's list.
     tags = {
-        f"{_TAG}{key}": _encode(name, columns | state, created_ms + len(views) - place)
+        f"{_TAG}{key}": _encode(name, state, created_ms + len(views) - place)
         for place, (key, (name, state)) in enumerate(views.items())
     }
     # Else MLflow asks, at the first visit, whether this is about language models.
     return tags | {"mlflow.experimentKind": "custom_model_development"}
+
+
+def _ranks(objectives: Mapping[str, str]) -> dict[str, bool]:
+    """Return the metrics by which trials are ranked, each with whether less is better."""
+    ranks = {
+        _ERROR if name == _ACCURACY else name: name == _ACCURACY or aim == "minimize"
+        for name, aim in objectives.items()
+    }
+    return ranks or {_ERROR: True}
 
 
 def _axes(names: Sequence[str], trials: Sequence[Mapping[str, str]]) -> list[str]:
@@ -107,16 +134,35 @@ def _curves_view() -> dict[str, Any]:
     return _charts("Learning curves", charts) | _search(_TRIALS) | {"runsHiddenMode": "FIRST_20_RUNS"}
 
 
+def _outcomes_view() -> dict[str, Any]:
+    # Pruned and failed runs have the same mark in MLflow's table.
+    by_outcome = {"mode": "tag", "groupByData": _OUTCOME}
+    return _search(_TRIALS) | {
+        "groupBy": {"aggregateFunction": "average", "groupByKeys": [by_outcome]},
+        # From the last of the alphabet: the complete ones, most of all, stand below the others.
+        "orderByKey": f"tags.`{_OUTCOME}`",
+        "orderByAsc": False,
+    }
+
+
+def _metrics(*names: str) -> list[str]:
+    return [f"metrics.`{name}`" for name in names]
+
+
+def _tags(*names: str) -> list[str]:
+    return [f"tags.`{name}`" for name in names]
+
+
 def _columns(columns: Sequence[str]) -> dict[str, Any]:
     return {
         "selectedColumns": list(columns),
         "columnOrder": [*_FIXED_COLUMNS, *columns],
-        "columnWidths": {_FIXED_COLUMNS[0]: _NAME_PIXELS, **dict.fromkeys(columns, _COLUMN_PIXELS)},
+        "columnWidths": {**dict.fromkeys(columns, _COLUMN_PIXELS), **_WIDE_PIXELS},
     }
 
 
 def _search(condition: str) -> dict[str, Any]:
-    return {"searchFilter": condition, "orderByKey": _ERROR, "orderByAsc": True}
+    return {"searchFilter": condition}
 
 
 def _scatter(x: str, y: str) -> dict[str, Any]:

@@ -43,7 +43,8 @@ class Checkpoint:
         reports: Metrics and profile of each epoch.
         network: Parameters and buffers by name.
         optimizer: By the parameter's place.
-        figures: What the result sums up over all epochs: seconds and images of training, peak memory.
+        figures: What the result sums up over all epochs: seconds and images of training, its share of the
+            peak memory.
         last: What was found on the validation split after the last epoch.
     """
 

@@ -138,7 +138,7 @@ def restore(group: Group, start: Start) -> None:
         replicate.clock.seconds = checkpoint.figures["seconds"]
         replicate.clock.images = round(checkpoint.figures["images"])
         replicate.last = dict(checkpoint.last)
-    group.earlier_peak_mib = max(checkpoint.figures["peak_mib"] for checkpoint in checkpoints)
+    group.earlier_peak_mib = sum(checkpoint.figures["peak_mib"] for checkpoint in checkpoints)
     _restore_optimizer(
         group.step.optimizer, join_states([checkpoint.optimizer for checkpoint in checkpoints])
     )
@@ -175,7 +175,7 @@ def take_states(
             figures={
                 "seconds": replicate.clock.seconds,
                 "images": float(replicate.clock.images),
-                "peak_mib": group.peak_mib,
+                "peak_mib": group.peak_mib / group.size,
             },
             last=dict(replicate.last),
         )
@@ -220,11 +220,13 @@ class Checkpoints:
 
     def write_if_due(self, group: Group) -> None:
         """Write the states of those that are still in training, at the end of an epoch, if it is time."""
-        if self._paths and group.fabric.is_global_zero and time.monotonic() - self._began >= self._due_s:
+        if time.monotonic() - self._began >= self._due_s:
             self.write(group)
 
     def write(self, group: Group) -> None:
-        """Write them now."""
+        """Write them now, of several ranks the first."""
+        if not self._paths or not group.fabric.is_global_zero:
+            return
         before = time.monotonic()
         states = take_states(group, self._reports, self._fingerprint)
         try:

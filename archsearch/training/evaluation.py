@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, zip_longest
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -98,7 +99,13 @@ def build_precision(device: str, precision: str) -> Precision:
 
 
 def evaluate_split(fabric: Fabric, module: Classifier, batches: EvaluationBatches) -> Evaluation:
-    """Evaluate on all batches; the module is left in evaluation mode.
+    """Evaluate one network, see `evaluate_each`."""
+    (found,) = evaluate_each(fabric, module, batches)
+    return found
+
+
+def evaluate_each(fabric: Fabric, module: Classifier, batches: EvaluationBatches) -> list[Evaluation]:
+    """Evaluate each network of a module on all batches; the module is left in evaluation mode.
 
     Where several ranks train together each takes some of the batches, and all return the same: what one
     process alone finds with such a network.
@@ -111,9 +118,13 @@ def evaluate_split(fabric: Fabric, module: Classifier, batches: EvaluationBatche
                 step = module.validation_step(batch, number)
             found.append((step["loss"], step["logits"]))
     losses, logits = zip(*_gather(fabric, found), strict=True)
-    all_logits, all_labels = torch.cat(logits), batches.labels
-    loss = mean_loss(losses, [len(batch) for batch in logits])
-    return Evaluation(loss, count_accuracy(all_logits.argmax(1), all_labels), all_logits, all_labels)
+    labels, whole = batches.labels, torch.cat(logits)
+    means = mean_losses(losses, [len(batch) for batch in logits])
+    own = whole.view(len(labels), len(means), -1).unbind(1)
+    return [
+        Evaluation(loss, count_accuracy(each.argmax(1), labels), each, labels)
+        for loss, each in zip(means, own, strict=True)
+    ]
 
 
 def _gather(fabric: Fabric, found: Sequence[tuple[Tensor, ...]]) -> Sequence[tuple[Tensor, ...]]:
@@ -136,14 +147,13 @@ def average_over_ranks(fabric: Fabric, figures: Sequence[float], images: int) ->
     return [total / count for total in totals], round(count)
 
 
-def mean_loss(losses: Sequence[Tensor], sizes: Sequence[int]) -> float:
-    """Return the mean over images of the mean losses of batches of these sizes; reads the device once."""
-    (loss,) = mean_losses(losses, sizes)
-    return loss
-
-
 def mean_losses(losses: Sequence[Tensor], sizes: Sequence[int]) -> list[float]:
-    """Do the same where each batch has the losses of several networks, ``[K]``; returns K means."""
+    """Return each network's mean over images, from its mean losses of batches; reads the device once.
+
+    Args:
+        losses: Of each batch: a scalar, or ``[K]`` of several networks.
+        sizes: Images of each batch.
+    """
     weights = torch.tensor(sizes, dtype=torch.float64)[:, None]
     rows = torch.stack(tuple(losses)).cpu().double().view(len(sizes), -1)
     means: list[float] = ((rows * weights).sum(0) / weights.sum()).tolist()
@@ -163,40 +173,65 @@ def load_network(
     Raises:
         RunFolderError: The file is missing, damaged, or of another network.
     """
-    # Its random initialisation is overwritten, and must not shift the random numbers of the caller.
-    with torch.random.fork_rng(devices=[]):
-        network = build_network(architecture, input_shape, classes)
+    network = _build_for_weights(architecture, input_shape, classes)
     read_weights(network, weights_path)
     return network.eval()
 
 
-def evaluate_test(job: Job, weights_path: str, *, latency_ms: float | None = None) -> dict[str, float]:
-    """Evaluate a finished training on the test split: test_error, test_accuracy, test_loss, latency_ms.
+def _build_for_weights(architecture: Architecture, input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    # Its random initialisation is overwritten, and must not shift the random numbers of the caller.
+    with torch.random.fork_rng(devices=[]):
+        return build_network(architecture, input_shape, classes)
 
-    The latency is that of one image on this machine, whichever has trained the network: of all networks of a
-    study it is measured in one process, after the last of them was trained.
 
-    Args:
-        job: What was trained.
-        weights_path: The weights that it ended with.
-        latency_ms: Where it was measured already, with other weights.
+class FinalEvaluator:
+    """Evaluates finished trainings on the test split, one after the other.
+
+    A network is built anew only where the architecture is not that of the training before, and the latency
+    of each architecture is measured once: it does not depend on the weights. It is that of one image on this
+    machine, whichever has trained the network: of all networks of a study it is measured in one process,
+    after the last of them was trained.
     """
-    torch.set_num_threads(job.compute.threads)
-    settle_determinism(job.training.deterministic)
-    dataset = load_dataset(job.data)
-    network = load_network(
-        job.architecture, dataset.input_shape, dataset.num_classes, weights_path=weights_path
-    )
-    # The GPUs that trained it may be those of a cluster.
-    device = "cpu" if job.compute.device == "cuda" and not torch.cuda.is_available() else job.compute.device
-    fabric = build_fabric(device, job.compute.precision)
-    module = Classifier(network, job.training, steps_per_epoch=1, channels_last=job.compute.channels_last)
-    module.to(fabric.device)
-    data = ImageDataModule(dataset, job.training, job.seed, fabric.device)
-    batches = data.test_dataloader()
-    found = evaluate_split(fabric, module, batches)
-    if latency_ms is None:
-        with fabric.autocast():
-            latency_ms = measure_latency(module, next(iter(batches))[0][:1])
-    errors = {"test_error": found.error, "test_accuracy": found.accuracy, "test_loss": found.loss}
-    return {**errors, "latency_ms": latency_ms}
+
+    def __init__(self) -> None:
+        self._built: tuple[Hashable, nn.Module] | None = None
+        self._latencies_ms: dict[Hashable, float] = {}
+
+    def evaluate(
+        self, job: Job, weights_path: str | Path, *, latency_ms: float | None = None
+    ) -> dict[str, float]:
+        """Return a training's test_error, test_accuracy, test_loss and latency_ms.
+
+        Args:
+            job: What was trained.
+            weights_path: The weights that it ended with.
+            latency_ms: Where it was measured already.
+
+        Raises:
+            RunFolderError: The file is missing, damaged, or of another network.
+        """
+        torch.set_num_threads(job.compute.threads)
+        settle_determinism(job.training.deterministic)
+        dataset = load_dataset(job.data)
+        shape, classes = dataset.input_shape, dataset.num_classes
+        key = (job.architecture.id, job.compute, shape, classes)
+        if self._built is None or self._built[0] != (key, job.training.gradient_checkpointing):
+            network = _build_for_weights(job.architecture, shape, classes)
+            self._built = (key, job.training.gradient_checkpointing), network
+        network = self._built[1]
+        read_weights(network, weights_path)
+        # The GPUs that trained it may be those of a cluster.
+        lacking = job.compute.device == "cuda" and not torch.cuda.is_available()
+        fabric = build_fabric("cpu" if lacking else job.compute.device, job.compute.precision)
+        module = Classifier(network, job.training, steps_per_epoch=1, channels_last=job.compute.channels_last)
+        module.to(fabric.device)
+        batches = ImageDataModule(dataset, job.training, job.seed, fabric.device).test_dataloader()
+        found = evaluate_split(fabric, module, batches)
+        if latency_ms is None:
+            latency_ms = self._latencies_ms.get(key)
+        if latency_ms is None:
+            with fabric.autocast():
+                latency_ms = measure_latency(module, next(iter(batches))[0][:1])
+        self._latencies_ms[key] = latency_ms
+        errors = {"test_error": found.error, "test_accuracy": found.accuracy, "test_loss": found.loss}
+        return {**errors, "latency_ms": latency_ms}

@@ -12,15 +12,16 @@ from torch import Tensor
 
 from archsearch.architecture import load_plugins
 from archsearch.data import Dataset, load_dataset, load_source_plugins
-from archsearch.data.module import ImageDataModule, TrainingBatches, mix_seed
+from archsearch.data.module import EvaluationBatches, ImageDataModule, TrainingBatches, mix_seed
 from archsearch.models import build_network
 from archsearch.models.shared_norm import share_norms
 from archsearch.training.captured import build_training_step
 from archsearch.training.evaluation import (
+    Evaluation,
     average_over_ranks,
     build_fabric,
     count_accuracy,
-    evaluate_split,
+    evaluate_each,
     mean_losses,
     settle_determinism,
 )
@@ -32,6 +33,7 @@ from archsearch.training.measures import (
 )
 from archsearch.training.memory import MemoryMeter
 from archsearch.training.module import Classifier
+from archsearch.training.onnx_latency import measure_onnx_latency
 from archsearch.training.packing import PackedClassifier, put_side_by_side, select_state
 from archsearch.training.sharing import SharedClassifier
 from archsearch.training.signals import Profile, Profiler, gradient_ratio
@@ -98,6 +100,7 @@ class Group:
         self.ranks = self.fabric.world_size
         assert self.ranks == 1 or len(jobs) == 1, "a pack is trained by one process"
         dataset = load_dataset(first.data)
+        self.classes = dataset.num_classes
         self.metrics = build_metrics(first.measures, dataset.num_classes)
         self.data = ImageDataModule(dataset, first.training, first.seed, self.fabric.device)
         self.size = len(jobs)
@@ -127,6 +130,7 @@ class Group:
             self.module: Classifier = SharedClassifier(modules[0], self.fabric)
         else:
             self.module = modules[0] if len(modules) == 1 else PackedClassifier(modules)
+        self._on_training: list[Evaluation] | None = None
         captured = self.replicates[0].job.compute.captured and self.ranks == 1
         self.step = build_training_step(self.fabric, self.module, captured=captured)
         self.profiler = Profiler(self.module.network, len(modules))
@@ -168,6 +172,7 @@ class Group:
         profiles = self.profiler.read() if watched else [{} for _ in self.replicates]
         columns = zip(
             self.replicates,
+            self._validate(),
             train_losses,
             torch.cat(predictions).view(-1, len(seeds)).unbind(1),
             torch.cat(labels).view(-1, len(seeds)).unbind(1),
@@ -175,12 +180,12 @@ class Group:
             strict=True,
         )
         rows = []
-        for replicate, train_loss, predicted, true, profile in columns:
+        for replicate, validated, train_loss, predicted, true, profile in columns:
             own = (train_loss, count_accuracy(predicted, true))
             (loss, accuracy), images = average_over_ranks(self.fabric, own, len(true))
             metrics = {"train_loss": loss, "train_accuracy": accuracy}
             images_per_s = replicate.clock.add(seconds, images)
-            metrics |= {**self._validate(replicate), "images_per_s": images_per_s}
+            metrics |= {**validated, "images_per_s": images_per_s}
             if (ratio := gradient_ratio(profile)) is not None:
                 metrics["gradient_ratio"] = ratio
             rows.append((replicate.job, metrics, profile))
@@ -192,15 +197,22 @@ class Group:
         every = -(-_STEPS_PER_PROFILE // len(self.replicates[0].batches))
         return epoch % every == 0 and self.fabric.is_global_zero
 
-    def _validate(self, replicate: _Replicate) -> dict[str, float]:
-        found = evaluate_split(self.fabric, replicate.module, self.data.val_dataloader())
-        replicate.last = {
-            "val_loss": found.loss,
-            "val_accuracy": found.accuracy,
-            "val_error": found.error,
-            **compute_metrics(self.metrics, found.logits, found.labels),
-        }
-        return replicate.last
+    def _validate(self) -> list[dict[str, float]]:
+        """Return the metrics of each replicate on the validation images."""
+        evaluations = self._evaluate(self.data.val_dataloader())
+        for replicate, found in zip(self.replicates, evaluations, strict=True):
+            replicate.last = {
+                "val_loss": found.loss,
+                "val_accuracy": found.accuracy,
+                "val_error": found.error,
+                **compute_metrics(self.metrics, found.logits, found.labels),
+            }
+        return [replicate.last for replicate in self.replicates]
+
+    def _evaluate(self, batches: EvaluationBatches) -> list[Evaluation]:
+        """Evaluate all replicates at once; of one trained by several ranks, without what joins them."""
+        together = len(self.replicates) > 1
+        return evaluate_each(self.fabric, self.module if together else self.replicates[0].module, batches)
 
     @property
     def peak_mib(self) -> float:
@@ -223,15 +235,24 @@ class Group:
 
         Of several ranks the first does what need be done once.
         """
-        metrics, module = self.summarize(job), self._find(job).module
-        found = evaluate_split(self.fabric, module, self.data.train_eval_dataloader())
+        if self._on_training is None:
+            self._on_training = self._evaluate(self.data.train_eval_dataloader())
+        metrics, replicate = self.summarize(job), self._find(job)
+        module, found = replicate.module, self._on_training[self.replicates.index(replicate)]
         metrics |= {"train_error": found.error, "train_loss_eval": found.loss}
         if not self.fabric.is_global_zero:
             return metrics
+        # A pack was evaluated as a whole; its networks, in training, would change the statistics they share.
+        module.eval()
         if "latency_ms" in self.measures:
             images, _ = next(iter(self.data.val_dataloader()))
             with self.fabric.autocast():
                 metrics["latency_ms"] = measure_latency(module, images[:1])
+        if "latency_onnx_ms" in self.measures:
+            image, _ = next(iter(self.data.val_dataloader()))
+            metrics["latency_onnx_ms"] = measure_onnx_latency(
+                job.architecture, image[:1], self.classes, threads=job.compute.threads
+            )
         if job.weights_path is not None:
             save_weights(module.network, job.weights_path)
         return metrics

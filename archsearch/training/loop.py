@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 
+# Every optimizer imports it in its first step, for more than a second: now the workers' server does, once.
+import torch._dynamo  # noqa: F401
 from lightning_fabric import Fabric
 
 from archsearch.errors import CheckpointError
@@ -100,11 +102,13 @@ def _train(jobs: Sequence[Job], fabric: Fabric | None, start: Start, note: str =
             except CheckpointError as error:
                 epochs, start = 0, Start(notes=dict.fromkeys(under_way, say_unused(error)))
         checkpoints = Checkpoints(jobs, start)
+        whole = jobs[0].training.epochs
         for job, report in start.recall(jobs):
-            if job.replicate in under_way and (yield report):
+            if job.replicate in under_way and (yield report) and epochs < whole:
                 yield end_stopped(job)
         group.keep(list(under_way.values()))
-        while under_way and epochs < jobs[0].training.epochs:
+        last = min(whole, jobs[0].pause_after or whole)
+        while under_way and epochs < last:
             rows = group.train_epoch(epochs)
             begun = True
             broken = [job for job, metrics, _ in rows if not _is_finite(metrics)]
@@ -127,11 +131,17 @@ def _train(jobs: Sequence[Job], fabric: Fabric | None, start: Start, note: str =
                 if job in broken:
                     continue
                 checkpoints.note_epoch(job, metrics, profile)
-                if (yield EpochReport(job.trial, job.seed, epochs - 1, metrics, profile)):
+                report = EpochReport(job.trial, job.seed, epochs - 1, metrics, profile)
+                # After its last epoch there is nothing left to stop: a wish that comes so late is of no use.
+                if (yield report) and epochs < whole:
                     yield end_stopped(job)
             group.keep(list(under_way.values()))
-            if under_way:
+            if under_way and (epochs < last or epochs == whole):
                 checkpoints.write_if_due(group)
+        if under_way and epochs < whole:
+            checkpoints.write(group)
+            for job in list(under_way.values()):
+                yield end(job, "paused", metrics=group.summarize(job))
         for job in list(under_way.values()):
             try:
                 metrics = group.finish(job)
@@ -142,7 +152,7 @@ def _train(jobs: Sequence[Job], fabric: Fabric | None, start: Start, note: str =
     except Exception as error:  # noqa: BLE001 - failure is an outcome, recorded with its reason
         reason = describe_failure(error)
         if len(jobs) > 1 and not begun:
-            alone, why_alone = [(job, start) for job in jobs], reason
+            alone, why_alone = [(job, start) for job in under_way.values()], reason
         else:
             for job in list(under_way.values()):
                 yield end(job, "failed", reason)

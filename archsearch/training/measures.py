@@ -21,6 +21,9 @@ from archsearch.errors import StudyError
 
 MetricMaker = Callable[[int], Metric]
 
+LATENCIES = ("latency_ms", "latency_onnx_ms")
+"""Measures of a trained network that are taken once, at the end."""
+
 _WARMUP_RUNS = 5
 _TIMED_RUNS = 30
 
@@ -47,20 +50,20 @@ def load_metric_plugins(packages: Iterable[str]) -> None:
 
 
 def build_metrics(measures: Sequence[str], classes: int) -> dict[str, Metric]:
-    """Build the metrics asked for, by the names they are reported under; `latency_ms` is none of them.
+    """Build the metrics asked for, by the names they are reported under; latencies are none of them.
 
     Raises:
         StudyError: No metric of that name is known.
     """
     metrics = {}
     for measure in measures:
-        if measure == "latency_ms":
+        if measure in LATENCIES:
             continue
         name = measure.removeprefix("val_")
         if name not in METRICS or name == measure:
             known = ", ".join(f"val_{known}" for known in sorted(METRICS))
             raise StudyError(
-                f"must be one of {known}, or latency_ms",
+                f"must be one of {known}, {' or '.join(LATENCIES)}",
                 path="objectives",
                 got=measure,
                 fix="A plugin's metric needs its package under plugins.",

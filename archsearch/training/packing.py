@@ -55,6 +55,14 @@ class PackedClassifier(Classifier):
         means = losses.view_as(labels).mean(0)
         return {"loss": means.sum(), "losses": means.detach(), "predictions": logits.detach().argmax(2)}
 
+    def validation_step(self, batch: Batch, _: int) -> dict[str, Tensor]:
+        """Return each network's plain cross-entropy ``[K]`` on the same images, and the logits."""
+        images, labels = batch
+        count = self.network.place.count
+        logits = self(images.repeat(1, count, *[1] * (images.ndim - 2)))
+        losses = [F.cross_entropy(own, labels) for own in logits.unbind(1)]
+        return {"loss": torch.stack(losses), "logits": logits}
+
     @property
     def generators(self) -> tuple[torch.Generator, ...]:
         """One for each network."""

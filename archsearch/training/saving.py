@@ -24,23 +24,24 @@ def replace_files(writes: Mapping[Path, Callable[[Path], object]]) -> None:
         for path, part in parts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             writes[path](part)
-            _sync(part)
+            sync_file(part)
         for path, part in parts.items():
             part.replace(path)
         for folder in {path.parent for path in parts}:
-            _sync_folder(folder)
+            sync_folder(folder)
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Have the disk keep what was written to a file."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
-    """Put the files' entries in their folder on disk too; Windows has no such call."""
+def sync_folder(folder: Path) -> None:
+    """Have the disk keep the entries of a folder, names of new files among them; Windows has no such call."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -10,6 +10,7 @@ from archsearch.study.settings import TrainingSettings
 _RISING_FRAC = 0.3
 _FIRST_FACTOR = 1 / 25
 _LAST_FACTOR = _FIRST_FACTOR / 1e4
+_DECAY_FRAC = 0.2
 
 
 def rate_factor(settings: TrainingSettings, step: int, *, steps: int, steps_per_epoch: int) -> float:
@@ -34,6 +35,10 @@ def rate_factor(settings: TrainingSettings, step: int, *, steps: int, steps_per_
         case "multi_step":
             passed = sum(step >= round(milestone * steps) for milestone in settings.milestones)
             return float(settings.gamma**passed)
+        case "wsd":
+            # Haegele et al. 2024 (arXiv:2405.18392): its shape, and its length
+            decaying = (step - (1 - _DECAY_FRAC) * steps) / (_DECAY_FRAC * steps)
+            return 1 - math.sqrt(max(0.0, decaying))
         case "constant":
             return 1.0
 

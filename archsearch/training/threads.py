@@ -5,6 +5,7 @@ Their number changes results in the last bits, so it is kept whatever machine th
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,9 +29,10 @@ from archsearch.training.failure import describe_failure
 from archsearch.training.measuring import build_step, find_middle, sample_batch, time_in_turns
 from archsearch.training.values import Compute
 
-# Workers of one thread each compete for memory. None was seen to slow another down by so much, so what gains
-# less from its threads when it is alone is not timed again with every core busy.
-_WORST_COMPETITION = 4.0
+# Workers of one thread each compete for memory: two were seen to slow each other down by a fifth at most.
+# With each doubling of them half as much again is allowed for; what gains less from its threads when it is
+# alone is not timed again with every core busy.
+_COMPETITION_A_DOUBLING = 0.5
 _LIMIT_S = 0.5
 _MOST_STEPS = 5
 
@@ -73,18 +75,19 @@ def share_cores(
         tried = [
             count
             for count, alone in seconds.items()
-            if seconds[counts[0]] >= alone * max(1.0, count / counts[0] / _WORST_COMPETITION)
+            if leave_idle or seconds[counts[0]] >= alone * _least_gain(count / counts[0])
         ]
-        if not leave_idle and fewest_that_gain(seconds) > counts[0]:
+        too_little = ", too little for fewer workers" if fewest_that_gain(seconds) not in tried else ""
+        if not leave_idle and len(tried) > 1:
             seconds, how = probe.time_together(tried, cores), f"a step when {cores} cores are busy"
     # A network that cannot be trained here fails as a trial, with its reason; it must not end the study.
     except (ArchsearchError, RuntimeError, MemoryError) as error:
         why = describe_failure(error).splitlines()[0]
         return add_reason(compute, f"threads: {counts[0]}, as {architecture.name} cannot be measured: {why}")
-    chosen = fewest_that_gain(seconds)
+    chosen = fewest_that_gain({count: seconds[count] for count in tried})
     measured = ", ".join(f"{count}: {taken * 1000:.1f} ms" for count, taken in seconds.items())
     packed = f", {probe.pack} packed" if probe.pack > 1 else ""
-    why = f"threads a worker: {chosen} ({architecture.name}{packed}, {how} on {measured})"
+    why = f"threads a worker: {chosen} ({architecture.name}{packed}, {how} on {measured}{too_little})"
     return add_reason(replace(compute, threads=chosen), why)
 
 
@@ -99,6 +102,11 @@ def fewest_that_gain(seconds: Mapping[int, float]) -> int:
         if taken * NEEDED_GAIN <= seconds[chosen]:
             chosen = count
     return chosen
+
+
+def _least_gain(times: float) -> float:
+    """How much faster a step with so many times the threads must be alone, to gain with every core busy."""
+    return times / (1 + _COMPETITION_A_DOUBLING * math.log2(times))
 
 
 @dataclass(frozen=True)

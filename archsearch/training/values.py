@@ -12,7 +12,7 @@ from typing import Literal
 from archsearch.architecture import Architecture
 from archsearch.study.settings import DataSettings, TrainingSettings
 
-Outcome = Literal["complete", "stopped", "failed", "lost"]
+Outcome = Literal["complete", "stopped", "failed", "lost", "paused"]
 
 Replicate = tuple[int, int]
 """Number of the trial, and seed."""
@@ -69,10 +69,13 @@ class Job:
     Attributes:
         trial: Number of the trial, unique within its study.
         seed: Seed of initialisation, order of the images and augmentation.
-        measures: Measures beyond the usual ones: ``val_macro_f1``, ``latency_ms``, ``val_<plugin's>``.
+        measures: Measures beyond the usual ones: ``val_macro_f1``, ``val_<plugin's>``, ``latency_ms``,
+            ``latency_onnx_ms``.
         weights_path: Where the trained weights are saved (safetensors); None saves none.
         plugins: Packages whose blocks, data sources and metrics may be loaded.
         checkpointing: None keeps no state between epochs.
+        pause_after: Epochs after which the training pauses: its state is written, and a job that allows more
+            epochs goes on from it. None trains to the end. Of a pack, all pause together.
     """
 
     trial: int
@@ -85,6 +88,7 @@ class Job:
     weights_path: str | None = None
     plugins: tuple[str, ...] = ()
     checkpointing: Checkpointing | None = None
+    pause_after: int | None = None
 
     @property
     def replicate(self) -> Replicate:
@@ -157,8 +161,8 @@ class Result:
     """How a replicate ended.
 
     Attributes:
-        outcome: ``complete``; ``stopped`` on request; ``failed`` (not a number, out of memory, an error:
-            see `reason`); ``lost`` with its worker, to be tried again.
+        outcome: ``complete``; ``stopped`` on request; ``paused`` where the job asked for it; ``failed`` (not
+            a number, out of memory, an error: see `reason`); ``lost`` with its worker, to be tried again.
         reason: Why, where the outcome is not ``complete``.
         epochs: Epochs finished, those of the attempt that this one went on from included.
         metrics: Measures at the end; empty where it did not come to that. Where ``packed_replicates`` were

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,18 +22,19 @@ def history(*trials: TrialHistory, **header: Any) -> StudyHistory:
     return StudyHistory(header=header, trials={trial.number: trial for trial in trials})
 
 
+def on(trial: TrialHistory, classes: int, train_images: int, val_images: int) -> TrialHistory:
+    """The trial on so many images."""
+    return replace(trial, classes=classes, train_images=train_images, val_images=val_images)
+
+
 def test_cells_that_differ_in_depth_alone_are_one_curve() -> None:
-    readings = read_curves(
-        history(
-            trial(0, 20, ERRORS, cell=cell("plain", 20)),
-            trial(1, 8, ERRORS, cell=cell("plain", 8)),
-            trial(2, 8, ERRORS, block="residual", cell=cell("residual", 8)),
-            trial(3, 20, ERRORS, phase="include"),
-            classes=10,
-            train_images=1151,
-            val_images=287,
-        )
-    )
+    trials = [
+        trial(0, 20, ERRORS, cell=cell("plain", 20)),
+        trial(1, 8, ERRORS, cell=cell("plain", 8)),
+        trial(2, 8, ERRORS, block="residual", cell=cell("residual", 8)),
+        trial(3, 20, ERRORS, phase="include"),
+    ]
+    readings = read_curves(history(*(on(one, 10, 1151, 287) for one in trials)))
 
     assert [reading.results.label for reading in readings] == ["block=plain", "block=residual"]
     plain = readings[0]
@@ -73,6 +75,74 @@ def test_of_a_cells_search_only_its_confirmation_counts() -> None:
     assert [t.number for t in reading.trials] == [3]
     assert reading.results.swept
     assert judge(reading.results).sentence.endswith("undecided. No two depths have results to compare.")
+
+
+def test_each_curve_is_judged_by_the_images_it_was_trained_on() -> None:
+    folds = [
+        on(trial(n, 8, ERRORS, cell=cell("plain", 8, **{"data.classes": n})), n, 100 * n, 10 * n)
+        for n in (2, 5)
+    ]
+
+    two, five = (reading.results for reading in read_curves(history(*folds, classes=10, val_images=287)))
+
+    assert (two.classes, two.train_images, two.val_images) == (2, 200, 20)
+    assert (five.classes, five.train_images, five.val_images) == (5, 500, 50)
+
+
+def test_where_depths_have_unequal_images_the_fewest_count_and_that_is_noted() -> None:
+    one = on(trial(0, 8, ERRORS, phase="confirm", cell=cell("plain", 8)), 10, 1000, 287)
+    other = on(trial(1, 20, ERRORS, phase="confirm", cell=cell("plain", 20)), 10, 2000, 100)
+
+    (reading,) = read_curves(history(one, other))
+
+    assert (reading.results.train_images, reading.results.val_images) == (1000, 100)
+    assert reading.results.notes == (
+        "Depths have unequal numbers of training images, 1,000 and 2,000: the tests take the smallest.",
+        "Depths have unequal numbers of validation images, 100 and 287: the tests take the smallest.",
+    )
+
+
+def test_of_a_search_that_has_grown_the_newest_confirmation_counts() -> None:
+    searched = [trial(n, 8, ERRORS, phase="search", cell=cell("plain", 8)) for n in range(2)]
+    before, after = (trial(n, 8, ERRORS, phase="confirm", cell=cell("plain", 8)) for n in (2, 4))
+    # what it found may have another depth, where a cell's depth is that of the nearest network
+    deeper = trial(5, 14, ERRORS, phase="confirm", cell=cell("plain", 12))
+    nearest = trial(3, 11, ERRORS, phase="confirm", cell=cell("plain", 12))
+
+    (reading,) = read_curves(history(*searched, before, nearest, after, deeper))
+
+    assert [t.number for t in reading.trials] == [4, 5]
+
+
+def test_of_several_objectives_the_confirmation_of_what_ranks_first_counts() -> None:
+    def tried(number: int, rate: float, accuracy: float, macs: float, phase: str = "search") -> TrialHistory:
+        known = trial(number, 8, ERRORS, phase=phase, cell=cell("plain", 8))
+        values = {"training.learning_rate": rate}
+        return replace(known, values=values, objective_values=(accuracy, macs))
+
+    trials = [
+        tried(0, 0.1, 0.7, 20),
+        tried(1, 0.2, 0.8, 30),
+        tried(2, 0.3, 0.6, 10),
+        tried(3, 0.1, 0.5, 20, "confirm"),
+        tried(4, 0.2, 0.5, 30, "confirm"),
+        tried(5, 0.3, 0.9, 10, "confirm"),
+    ]
+
+    (reading,) = read_curves(history(*trials, objectives={"val_accuracy": "maximize", "macs": "minimize"}))
+
+    assert [t.number for t in reading.trials] == [4]
+
+
+def test_depths_that_a_search_chose_all_stay() -> None:
+    confirmed = [
+        replace(trial(n, depth, ERRORS, phase="confirm"), values={"architecture.depth": depth})
+        for n, depth in enumerate((20, 8))
+    ]
+
+    (reading,) = read_curves(history(*confirmed))
+
+    assert [t.number for t in reading.trials] == [1, 0]
 
 
 def test_a_searched_depth_is_not_swept_and_comes_with_the_sweep_that_would_decide() -> None:
@@ -145,23 +215,46 @@ def test_a_network_that_still_improves_at_the_end_is_noted(
 
 
 @pytest.mark.parametrize(
-    ("question", "looks", "smallest", "level"),
+    ("question", "added", "smallest", "level"),
     [
         ({}, 0, 0.01, 0.05),
         ({"smallest_difference": 0.02, "seeds": {"fewest": 2, "most": 2}}, 0, 0.02, 0.05),
-        # the first look of several, and the second of three, which share the rest
+        # the first look of several, and the second of three, the later of which share the rest
         ({"smallest_difference": 0.02, "seeds": {"fewest": 2, "most": 4}}, 0, 0.02, 0.025),
         ({"smallest_difference": 0.02, "seeds": {"fewest": 2, "most": 4}}, 1, 0.02, 0.0125),
     ],
 )
 def test_the_margin_and_the_looks_are_those_of_the_study(
-    question: dict[str, Any], looks: int, smallest: float, level: float
+    question: dict[str, Any], added: int, smallest: float, level: float
 ) -> None:
-    known = history(trial(0, 8, ERRORS), trial(1, 20, ERRORS))
-    (reading,) = read_curves(replace(known, question=question, looks=looks))
+    grown = replace(trial(1, 20, ERRORS), seeds=tuple(range(2 + added)))
+    known = history(trial(0, 8, ERRORS), grown)
+    (reading,) = read_curves(replace(known, question=question, looks=added))
 
     assert reading.results.smallest_difference == smallest
     assert reading.results.level == level
+
+
+def test_a_verdict_that_was_reached_stays_though_another_curve_is_given_seeds() -> None:
+    def known(number: int, block: str, depth: int, errors: Sequence[float]) -> TrialHistory:
+        found = {seed: {"train_error": e, "val_error": e} for seed, e in enumerate(errors)}
+        return trial(number, depth, found, block=block, cell=cell(block, depth))
+
+    trials = [
+        known(0, "plain", 8, (0.0, 0.01, 0.02)),
+        known(1, "plain", 20, (0.028, 0.038, 0.048)),
+        known(2, "residual", 8, (0.0, 0.02, 0.04)),
+        known(3, "residual", 20, (0.01, 0.02, 0.03)),
+    ]
+    question = {"seeds": {"fewest": 3, "most": 5}}
+    first = [reading.results for reading in read_curves(replace(history(*trials), question=question))]
+    trials[2] = replace(trials[2], seeds=(0, 1, 2, 3))
+    later = [r.results for r in read_curves(replace(history(*trials), question=question, looks=1))]
+
+    assert [results.level for results in first] == [0.025, 0.025]
+    assert [judge(results).kind for results in first] == ["degradation", "undecided"]
+    assert [results.level for results in later] == [0.025, 0.0125]
+    assert [judge(results).kind for results in later] == ["degradation", "undecided"]
 
 
 def test_depths_without_a_result_are_noted_and_why() -> None:

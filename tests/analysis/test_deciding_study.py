@@ -19,6 +19,7 @@ search:
   architecture.depth: {low: 8, high: 56, step: 6}
 trials: 10
 sampler: tpe
+prefilter: {score: macs, keep: 0.5}
 seeds: 2
 """
 
@@ -47,3 +48,25 @@ def test_of_a_range_a_few_valid_depths_and_no_search_is_left() -> None:
     (depth,) = study.sweep
     assert depth.choices == (8, 14, 20, 32, 56)
     assert (study.search, study.trials, study.sampler.name) == ((), None, "tpe")
+
+
+@pytest.mark.parametrize(
+    ("network", "search", "depths"),
+    [
+        ("resnet20", "depth: {low: 8, high: 56, step: 6}", (8, 14, 20, 32, 56)),
+        # 9n+2, in networks of bottlenecks
+        ("preresnet164", "depth: {low: 11, high: 110, step: 9}", (11, 20, 38, 65, 110)),
+        # 3n+4, of the block that is searched
+        ("resnet20", "block: [dense]\n  depth: {low: 7, high: 40, step: 3}", (7, 10, 16, 25, 40)),
+    ],
+)
+def test_depths_of_a_published_network_are_those_of_its_form(
+    network: str, search: str, depths: tuple[int, ...]
+) -> None:
+    text = f"name: known\ndata: digits\narchitecture: {network}\nsearch:\n  {search}\ntrials: 9\nseeds: 2\n"
+
+    study = parse_study(write_deciding_study(text, "known.yaml"), "sweep.yaml")
+
+    swept = {dimension.label: dimension for dimension in study.sweep}
+    assert swept["depth"].choices == depths
+    assert study.base["architecture.layout"] == "cifar"

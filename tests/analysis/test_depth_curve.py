@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from archsearch.analysis import depth_curves
-from archsearch.journal import ReplicateHistory
+from archsearch.journal import ReplicateHistory, TrialHistory
 from tests.analysis.trials import cell, trial
 
 TRAIN = {0: {"train_error": 0.1, "val_error": 0.2}, 1: {"train_error": 0.3, "val_error": 0.6}}
@@ -70,6 +70,41 @@ def test_a_sweep_of_searches_shows_each_cells_confirmation_alone() -> None:
     (curve,) = depth_curves([*searched, confirmed])
 
     assert [point.trial for point in curve.points] == [3]
+
+
+def test_of_a_search_that_has_grown_the_newest_confirmation_is_on_the_line() -> None:
+    trials = [
+        *[
+            trial(n, depth, TRAIN, phase="confirm", cell=cell("plain", depth))
+            for n, depth in enumerate((8, 20))
+        ],
+        trial(2, 8, TRAIN, phase="confirm", cell=cell("plain", 8)),
+        # not one seed of it has ended
+        replace(trial(3, 20, {}, phase="confirm", cell=cell("plain", 20)), outcome=None, seeds=(0,)),
+    ]
+
+    curves = depth_curves(trials)
+
+    assert [(curve.label, curve.joined) for curve in curves] == [
+        ("block=plain", True),
+        ("block=plain, other confirmations", False),
+    ]
+    assert [[point.trial for point in curve.points] for curve in curves] == [[2, 1], [0]]
+
+
+def test_of_several_objectives_what_ranks_first_is_on_the_line() -> None:
+    def tried(number: int, rate: float, accuracy: float, phase: str) -> TrialHistory:
+        known = trial(number, 8, TRAIN, phase=phase, cell=cell("plain", 8))
+        values = {"training.learning_rate": rate}
+        return replace(known, values=values, objective_values=(accuracy, 100 * accuracy))
+
+    searched = [tried(n, rate, rate, "search") for n, rate in enumerate((0.1, 0.2))]
+    confirmed = [tried(n, rate, 0.5, "confirm") for n, rate in ((2, 0.2), (3, 0.1))]
+
+    best, others = depth_curves([*searched, *confirmed], {"val_accuracy": "maximize", "macs": "minimize"})
+
+    assert [point.trial for point in best.points] == [2]
+    assert [point.trial for point in others.points] == [3]
 
 
 def test_a_search_shows_what_it_tried_unjoined_beside_what_was_confirmed() -> None:

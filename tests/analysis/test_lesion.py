@@ -67,6 +67,23 @@ def test_path_lengths_weigh_gradients_by_the_number_of_paths(anatomy):
     assert all(path.gradient_norm > 0 for path in paths)
 
 
+@pytest.mark.parametrize(("blocks", "measured"), [(30, 31), (64, 65), (65, 21)])
+def test_paths_of_all_lengths_are_followed_up_to_64_blocks(blocks, measured):
+    torch.manual_seed(0)
+    architecture = resolve_architecture(
+        {"layout": "mlp", "block": "residual", "width": 4, "depth": blocks + 1}
+    )
+    network = build_network(architecture, (4,), 3).eval()
+    anatomy = Anatomy(network, architecture, (4,), 3)
+
+    paths = measure_path_lengths(anatomy, torch.randn(2, 4), torch.arange(2), draws=1)
+
+    assert len(anatomy.plans) == blocks
+    assert len(paths) == measured
+    assert (paths[0].length, paths[-1].length) == (0, blocks)
+    assert (sum(path.paths_frac for path in paths) == pytest.approx(1)) == (measured == blocks + 1)
+
+
 @pytest.mark.slow
 def test_paths_of_a_very_deep_network_are_counted_without_overflow():
     torch.manual_seed(0)

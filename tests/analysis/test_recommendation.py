@@ -73,12 +73,18 @@ def test_latency_is_one_more_cost_where_it_is_known_of_all() -> None:
 
 
 def test_one_seed_has_the_error_of_its_images() -> None:
-    found = recommend([trial(0, 8, errors(0.11)), trial(1, 20, errors(0.10))], val_images=100)
+    shallow = trial(0, 8, errors(0.11), val_images=100)
+    found = recommend([shallow, trial(1, 20, errors(0.10), val_images=100)])
 
     assert found is not None
     # binomial standard error of 0.1 on 100 images: 0.03
     assert found.best.standard_error == pytest.approx(0.03, abs=0.002)
     assert found.chosen.trial == 0
+    # of as many images as the network was judged by
+    found = recommend([shallow, trial(1, 20, errors(0.10), val_images=10_000)])
+    assert found is not None
+    assert found.best.standard_error == pytest.approx(0.003, abs=0.0002)
+    assert found.chosen.trial == 1
 
 
 def test_a_network_that_ended_in_no_number_is_not_recommended() -> None:

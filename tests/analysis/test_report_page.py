@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from archsearch.analysis import compare_curves, depth_curves, judge, read_curves, recommend
+from archsearch.analysis.predictor_ranks import rank_predictors
 from archsearch.analysis.report_page import write_page
 from archsearch.analysis.report_plots import draw_pictures
 from archsearch.journal import ReplicateHistory, StudyHistory, TrialHistory
@@ -50,6 +51,7 @@ def write(trials: list[TrialHistory], path: Path, history: StudyHistory | None =
         comparisons=compare_curves(readings),
         recommendation=recommend(reported_trials(trials)),
         pictures=draw_pictures(history, curves),
+        predictors=rank_predictors(history.trials.values()),
     )
     return path.read_text(encoding="utf-8")
 
@@ -131,6 +133,21 @@ def test_no_name_or_value_becomes_markup_or_mathematics(tmp_path: Path) -> None:
     assert r"$\frac{a}$" in text[text.index("<svg") : text.index("</svg>")]
 
 
+def test_images_are_those_of_each_network_and_not_of_the_study(tmp_path: Path) -> None:
+    few, many = (
+        trial(n, 8, errors(0.2), cell=cell("plain", 8, **{"data.train_limit": n}), val_images=images)
+        for n, images in enumerate((100, 10_000))
+    )
+    few, many = replace(few, train_images=500, classes=10), replace(many, train_images=1500, classes=10)
+
+    text = write([few, many], tmp_path / "report.html")
+
+    # Wilson's interval of 30 % (Wilson 1927), worked by hand
+    assert "21.89% to 39.58%" in text
+    assert "29.11% to 30.91%" in text
+    assert "2 trials on digits (500 to 1,500 training images, 10 classes)" in text
+
+
 def test_it_says_how_it_can_be_made_again(page: str) -> None:
     origin = page[page.index("To make it again") :]
 
@@ -160,6 +177,12 @@ def test_a_first_proposal_that_could_not_be_built_and_a_study_that_only_failed_h
     text = write(broken, tmp_path / "two.html")
     assert "diverges" in text
     assert "None yet: no network has ended well." in text
+
+
+def test_a_folder_of_images_goes_by_its_own_name(tmp_path: Path) -> None:
+    photographs = {"name": "image_folder", "root": "data/cifar10"}
+    text = write([replace(t, data=photographs) for t in sweep([8, 20])], tmp_path / "report.html")
+    assert "trials on cifar10" in text
 
 
 @pytest.mark.slow
@@ -198,3 +221,29 @@ def test_five_hundred_trials_stay_light(tmp_path: Path) -> None:
 
     assert len(text.encode()) < 8 * 2**20
     assert text.count('<tr><td class="number">') == 500
+
+
+def test_free_predictors_are_judged_where_a_study_asked_for_them(tmp_path: Path, page: str) -> None:
+    assert "Free predictors" not in page
+    trials = [
+        replace(
+            trial(number, number, errors(0.5 - number / 100), name=f"plain-{number}"),
+            metrics={"val_error": 0.5 - number / 100},
+            predictors={"grad_norm": 1.0, "synflow": float(number), "naswot": None},
+        )
+        for number in range(1, 13)
+    ]
+    rejected = replace(trials[0], number=99, outcome="infeasible", score=0.5, objective_values=None)
+    text = write([*trials, rejected], tmp_path / "report.html")
+
+    section = text[text.index("Free predictors") : text.index("All trials")]
+    rows = [re.sub(r"<[^>]+>", "|", row) for row in re.findall(r"<tr>(.*?)</tr>", section, re.DOTALL)[1:]]
+    assert [row.strip("|").split("|")[0] for row in rows] == [
+        *("parameters", "macs", "grad_norm"),
+        *("synflow", "naswot"),
+    ]
+    assert "1.00 (1.00 to 1.00)" in rows[3]
+    assert "higher goes with better" in rows[3]
+    assert "does not tell them apart" in rows[2]
+    assert "too few networks to say (below 10)" in rows[4]
+    assert "The prefilter kept 1 proposal from being trained" in section

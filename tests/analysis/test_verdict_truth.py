@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import cache
+
 import pytest
 from scipy.stats import binomtest
 
-from archsearch.analysis.verdict_rule import decide
+from archsearch.analysis.verdict_rule import Kind, decide
 from benchmarks.synthetic_curves import (
     NOISES,
     Measurement,
@@ -26,17 +29,22 @@ MOST_FALSE = 0.07
 """Upper 95 % bound that the rate of each false claim must stay below; 5 % is the nominal rate."""
 
 
+@cache
+def verdicts_on(truth: Truth, measurement: Measurement, studies: int) -> Counter[Kind]:
+    """How often each verdict is given on so many generated studies, which several tests ask about."""
+    return claims(generate(truth, measurement, studies, seed=0))
+
+
 def assert_seldom_false(
     truth: Truth, measurement: Measurement, studies: int, *, most: float = MOST_FALSE
 ) -> None:
-    verdicts = claims(generate(truth, measurement, studies, seed=0))
-    for claim, count in false_claims(truth, verdicts).items():
+    for claim, count in false_claims(truth, verdicts_on(truth, measurement, studies)).items():
         upper = binomtest(count, studies, alternative="less").proportion_ci(0.95).high
         assert upper <= most, f"{claim} where it is {truth.kind}: {count} of {studies}, {measurement}"
 
 
 def share_found(truth: Truth, measurement: Measurement, studies: int) -> float:
-    return claims(generate(truth, measurement, studies, seed=0))[truth.kind] / studies
+    return verdicts_on(truth, measurement, studies)[truth.kind] / studies
 
 
 # The everyday tests: few studies of each kind, with bounds that chance seldom breaks.

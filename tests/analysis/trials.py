@@ -17,6 +17,7 @@ def trial(
     cell: dict[str, Any] | None = None,
     outcome: str = "complete",
     name: str = "",
+    val_images: int | None = None,
 ) -> TrialHistory:
     """A trial with errors by seed and measure; a measure test_error was read from the test set."""
     replicates = {
@@ -49,6 +50,7 @@ def trial(
         outcome=outcome,
         objective_values=(1.0,) if outcome == "complete" else None,
         replicates=replicates,
+        val_images=val_images,
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from archsearch.application import reporting
 from archsearch.journal import RunFolder, StudyHistory
 from tests.command_line import Answer, call
 
@@ -88,3 +91,17 @@ def swept(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> RunStu
     folder = tmp_path_factory.mktemp("swept")
     shutil.copy(empty_store, folder / "mlflow.db")
     return run_study_in(folder, SWEEP)
+
+
+@pytest.fixture
+def unreported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies end without their report, whose pictures take seconds: for tests that do not look at it."""
+    monkeypatch.setattr(reporting, "write_report", lambda *_: None)
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Puts back what `archsearch ui` does with SIGTERM in this process."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)

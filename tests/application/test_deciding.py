@@ -172,6 +172,7 @@ def test_the_largest_need_is_among_the_few_that_are_looked_at():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unreported")
 def test_plan_and_run_say_what_may_not_fit(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("archsearch.training.memory.measure_free_mib", lambda _: 0.5)
     inline = "sweep: {block: [plain, residual]}\nexecution: {executor: inline}\n"
@@ -187,6 +188,7 @@ def test_plan_and_run_say_what_may_not_fit(tmp_path: Path, monkeypatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unreported")
 def test_threads_are_measured_once_journaled_and_taken_again(tmp_path: Path, monkeypatch) -> None:
     measured = Compute(threads=2, reason="measured")
     monkeypatch.setattr(threads, "share_cores", lambda *_, **__: measured)

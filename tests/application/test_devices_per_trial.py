@@ -76,6 +76,7 @@ def test_the_threads_of_a_trial_are_shared_by_its_processes_and_no_core_is_asked
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unreported")
 @pytest.mark.parametrize("executor", ["inline", "local"])
 def test_trials_are_pruned_fail_and_complete_as_with_one_process(executor: str, tmp_path: Path) -> None:
     studies = []

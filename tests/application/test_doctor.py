@@ -20,6 +20,8 @@ from archsearch.journal import Journal, RunFolder
 from tests.application.conftest import RunStudy
 from tests.command_line import call
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("session", "started", "compute")
 
 

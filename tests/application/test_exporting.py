@@ -16,14 +16,19 @@ from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
 import archsearch
+from archsearch.application import running
 from archsearch.architecture import resolve_architecture
 from archsearch.data import load_dataset
 from archsearch.data.module import ImageDataModule
 from archsearch.journal import TrialHistory
 from archsearch.models import build_network
+from archsearch.study import parse_study
 from archsearch.study.settings import DataSettings, TrainingSettings
+from archsearch.training import Compute
 from tests.application.conftest import RunStudy
 from tests.command_line import Answer, call
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +171,32 @@ def test_the_card_says_how_good_it_is_and_how_to_load_it(searched: RunStudy, exp
     assert "| learning_rate | 0.1 |" in card
     assert "from model import CLASSES, load, predict" in card
     assert "onnxruntime" not in card
+
+
+def test_the_fingerprint_is_that_of_the_images_it_was_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # nothing here asks how fast anything is
+    monkeypatch.setattr(running, "decide_compute", lambda *_: Compute(reason="as told"))
+    text = (
+        "name: splits\n"
+        "data: {name: digits, train_limit: 128}\n"
+        "architecture: {width: 2, depth: 8}\n"
+        "sweep: {data.split_seed: [1]}\n"
+        "training: {epochs: 1, precision: '32'}\n"
+        "execution: {executor: inline, keep: all}\n"
+        "tracking: {enabled: false}\n"
+    )
+    ran = running.run_study(parse_study(text, "splits.yaml"), runs_folder=tmp_path / "runs")
+    folder = tmp_path / "exported"
+
+    answer = call("export", "splits", "--output", folder, "--formats", "python", cwd=tmp_path)
+
+    assert (answer.code, answer.err) == (0, "")
+    own = load_dataset(DataSettings(name="digits", train_limit=128, split_seed=1)).fingerprint
+    assert own != ran.history.header["data_fingerprint"]
+    assert json.loads((folder / "metrics.json").read_text())["data_fingerprint"] == own
+    assert f"fingerprint `{own}`" in (folder / "MODEL_CARD.md").read_text()
 
 
 def test_an_export_again_replaces_the_earlier_one(searched: RunStudy, exported: Path, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from archsearch.journal import StudyHistory, TrialHistory
 from tests.application.conftest import RunStudy
 from tests.tracking.store_content import read_content
 
+pytestmark = pytest.mark.slow
+
 ENDS = {"complete": "FINISHED", "repeated": "FINISHED", "failed": "FAILED"}
 
 
@@ -130,7 +132,10 @@ def test_the_studys_run_has_the_report_and_opens_with_its_conclusion(study: RunS
     conclusion = (study.run_folder.report / "conclusion.md").read_text()
 
     assert conclusion.startswith("- **block=")
-    assert note.startswith(conclusion)
+    said, *pictures = conclusion.split("\n\n")
+    assert note.startswith(said)
+    assert len(pictures) > 1
+    assert note.count("](get-artifact?run_uuid=ID&path=report/small/") == len(pictures)
     assert stored_page(study) == (study.run_folder.report / "report.html").read_text()
 
 

@@ -41,6 +41,7 @@ def metrics(history: StudyHistory) -> dict[object, dict[str, float]]:
     }
 
 
+@pytest.mark.slow
 def test_a_sweep_comes_to_the_same_with_and_without_packing(tmp_path, monkeypatch) -> None:
     alone = run_with(1, tmp_path / "alone", monkeypatch)
     packed = run_with(3, tmp_path / "packed", monkeypatch)

@@ -10,7 +10,6 @@ import signal
 import socket
 import time
 import urllib.request
-from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -74,14 +73,6 @@ def test_it_serves_the_studys_page_and_ends_without_a_process_left(way: int, sea
     while time.monotonic() < deadline and any(member.is_running() for member in family):
         time.sleep(0.1)
     assert [member for member in family if member.is_running()] == []
-
-
-@pytest.fixture
-def own_signals() -> Iterator[None]:
-    """Puts back what the command does with SIGTERM in this process."""
-    handler = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.mark.usefixtures("own_signals")

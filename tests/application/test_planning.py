@@ -24,6 +24,7 @@ def plan(place: Path, text: str, *options: str) -> Answer:
     return answer
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_what_was_planned(place: Path, swept: RunStudy) -> None:
     planned = plan(place, SWEEP, "--json").json
     trials = swept.history().trials.values()
@@ -60,7 +61,7 @@ def test_people_see_requested_against_built_depth_and_why_not(place: Path) -> No
     assert rows["dense-7"][1:5] == ["w4", "7", "8", "3,834"]
     assert "dense-13" not in rows
     assert "Infeasible, 2 combinations: parameters must be at most 12,000" in out
-    assert "with 1 training at a time, were nothing pruned or repeated" in out
+    assert "with 1 training at a time, were nothing pruned, paused or repeated" in out
 
 
 def test_a_field_that_some_block_does_not_use_is_said_to_be_dropped_there(place: Path) -> None:

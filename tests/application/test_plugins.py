@@ -12,6 +12,8 @@ import pytest
 
 from tests.command_line import Answer, call_apart
 
+pytestmark = pytest.mark.slow
+
 MODULE = """
 import torch
 from torch import nn

@@ -6,9 +6,17 @@ import csv
 import json
 
 import pytest
+import torch
 from PIL import Image
 
+from archsearch.application.probing import _batch
+from archsearch.application.trained import TrainedNetwork
+from archsearch.architecture import resolve_architecture
+from archsearch.data.dataset import Split, build_dataset
+from archsearch.data.module import Normalisation
 from tests.application.conftest import RunStudy
+
+pytestmark = pytest.mark.slow
 
 
 def test_lesions_of_the_deepest_networks_are_listed_and_drawn(swept: RunStudy) -> None:
@@ -30,6 +38,20 @@ def test_lesions_of_the_deepest_networks_are_listed_and_drawn(swept: RunStudy) -
         rows = list(csv.DictReader(file))
     assert {row["kind"] for row in rows} == {"remove", "pair", "random", "exchange", "repeat"}
     assert len(rows) == sum(len(network["study"]["lesions"]) for network in networks.values())
+
+
+def test_some_of_the_images_are_of_all_classes_though_they_are_listed_by_class() -> None:
+    labels = torch.arange(10).repeat_interleave(100)
+    split = Split(labels.view(-1, 1).float(), labels)
+    dataset = build_dataset("sorted", split, split, split, classes=tuple("abcdefghij"))
+    trained = TrainedNetwork("plain-8", 0, 0, resolve_architecture({"block": "plain"}), dataset, None)
+
+    images, drawn = _batch(trained, 100)
+
+    assert torch.equal(drawn.unique(), torch.arange(10))
+    assert torch.equal(images, Normalisation(dataset, torch.device("cpu"))(drawn.view(-1, 1).float()))
+    assert torch.equal(_batch(trained, 100)[1], drawn)
+    assert torch.equal(_batch(trained, 0)[1].sort().values, labels)
 
 
 def test_people_see_a_row_a_network(swept: RunStudy) -> None:

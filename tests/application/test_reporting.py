@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import statistics
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from PIL import Image
 
 from tests.application.conftest import RunStudy
 from tests.command_line import call
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_table_holds_each_network_with_the_mean_of_its_seeds(swept: RunStudy) -> None:
@@ -59,3 +62,20 @@ def test_a_study_without_a_finished_trial_has_no_report(tmp_path: Path, swept: R
         2,
         "archsearch: STUDY: must have a finished trial, got swept. Run it first.\n",
     )
+
+
+def test_what_mlflow_shows_of_it_has_its_pictures_in_a_size_that_leaves_room(swept: RunStudy) -> None:
+    swept.call("report", "swept")
+    folder = swept.run_folder.report
+    shown = re.findall(r"!\[[^]]+\]\((\S+)\)", (folder / "conclusion.md").read_text())
+
+    # Another test may have left the picture of a lesion, which is no part of the report.
+    pictures = [path for path in folder.glob("*.png") if path.stem != "lesion"]
+    assert shown == [f"small/{path.name}" for path in sorted(pictures, key=_drawn)]
+    for name in shown:
+        with Image.open(folder / name) as picture:
+            assert picture.width < 700
+
+
+def _drawn(picture: Path) -> int:
+    return ["depth_curve", "costs", "learning_curves", "profiles"].index(picture.stem)

@@ -92,9 +92,11 @@ def test_a_worker_killed_in_the_middle_costs_the_present_epoch(
     assert 32 <= len(trained) <= 32 + 2 * pack
 
 
+# With local workers in tests/faults.
 @pytest.mark.slow
-@pytest.mark.parametrize("execution", ["executor: local, workers: 2", "executor: inline"])
-def test_a_conductor_killed_at_any_moment_costs_the_present_epoch(execution: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("unreported")
+def test_a_conductor_killed_at_any_moment_costs_the_present_epoch(tmp_path: Path) -> None:
+    execution = "executor: inline"
     generator = random.Random(execution)
     quiet, place = tmp_path / "quiet", tmp_path / "killed"
     for folder in (quiet, place):

@@ -78,6 +78,13 @@ def test_its_test_accuracy_is_that_of_what_was_exported(folder: Path, facts: Any
     assert archsearch.load(folder) is not None
 
 
+def test_the_card_names_the_epochs_that_these_weights_were_trained_for(
+    searched: RunStudy, folder: Path
+) -> None:
+    assert confirmed_trial(searched).training["epochs"] != 3
+    assert "| epochs | 3 |" in (folder / "MODEL_CARD.md").read_text()
+
+
 def test_the_optimism_is_the_best_of_the_search_less_the_mean_of_its_confirmation(
     searched: RunStudy, facts: Any
 ) -> None:

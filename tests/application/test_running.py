@@ -12,6 +12,8 @@ from archsearch.journal import read_journal
 from tests.application.conftest import SEARCH, RunStudy
 from tests.tracking.store_content import read_content
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("searched", "swept")
 
 

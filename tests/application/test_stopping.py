@@ -138,10 +138,13 @@ class Running:
         assert of_kind(self.place, "interrupted")[-1]["reason"] == reason
 
 
+# Local workers meet the same signals in tests/faults.
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("execution", ["executor: local, workers: 2", "executor: inline"])
-def test_ctrl_c_once_finishes_the_trainings_that_run(execution: str, tmp_path: Path) -> None:
-    running = Running(tmp_path, execution, epochs=20)
+@pytest.mark.usefixtures("unreported")
+def test_ctrl_c_once_finishes_the_training_that_runs(tmp_path: Path) -> None:
+    running = Running(tmp_path, "executor: inline", epochs=20)
     running.signal(signal.SIGINT)
     code, out, err = running.end()
 
@@ -159,29 +162,9 @@ def test_ctrl_c_once_finishes_the_trainings_that_run(execution: str, tmp_path: P
 
 
 @pytest.mark.slow
-def test_ctrl_c_twice_stops_at_once(tmp_path: Path) -> None:
-    running = Running(tmp_path, "executor: local, workers: 2", epochs=5000)
-    running.signal(signal.SIGINT)
-    time.sleep(0.5)
-    assert running.process.poll() is None
-    running.signal(signal.SIGINT)
-    code, _, _ = running.end()
-
-    assert code == 130
-    assert time.monotonic() - running.began < 30
-    assert not [r for r in of_kind(tmp_path, "replicate") if r["outcome"] == "complete"]
-    running.check_left("stopped from the keyboard")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("execution", ["executor: local, workers: 2", "executor: inline"])
-@pytest.mark.parametrize("to_all", [True, False], ids=["to the group", "to the conductor"])
-def test_sigterm_stops_at_once(execution: str, to_all: bool, tmp_path: Path) -> None:
-    running = Running(tmp_path, execution, epochs=5000)
-    if to_all:
-        running.signal(signal.SIGTERM)
-    else:
-        running.process.terminate()
+def test_sigterm_stops_at_once(tmp_path: Path) -> None:
+    running = Running(tmp_path, "executor: inline", epochs=5000)
+    running.process.terminate()
     code, _, err = running.end()
 
     assert code == 143

@@ -11,6 +11,8 @@ from archsearch.study import parse_study
 from tests.application.conftest import RunStudy
 from tests.command_line import call
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_report_has_a_verdict_for_each_curve_comparisons_and_a_recommendation(swept: RunStudy) -> None:
     report = swept.call("report", "swept", "--json").json

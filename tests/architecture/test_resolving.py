@@ -141,6 +141,16 @@ def test_mapping_is_json_and_resolves_to_an_equal_architecture():
 
 
 @pytest.mark.parametrize(
+    ("given", "path"), [({"layout": "mlp", "depth": 1002}, "depth"), ({"blocks": [400, 400, 201]}, "blocks")]
+)
+def test_blocks_that_all_differ_are_not_too_many(given, path):
+    with pytest.raises(ArchitectureError, match=f"{path}: must make at most 1,000 dense blocks, not 1,001"):
+        resolve_architecture({"block": "dense", **given})
+    resolve_architecture({"block": "dense", "layout": "mlp", "depth": 1001})
+    resolve_architecture({"block": "residual", "layout": "mlp", "depth": 5000})
+
+
+@pytest.mark.parametrize(
     ("fields", "expected"),
     [
         ({"depth": 21}, (20, 26)),

@@ -19,6 +19,7 @@ from benchmarks import (
     overhead,
     packing,
     precision,
+    predictors,
     record_table,
     scale,
     signals,
@@ -137,18 +138,50 @@ def test_overhead_compares_stacks_on_the_same_task(run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_overhead_takes_the_whole_chain_apart(run: Run) -> None:
-    stacks = ["bare", "inline", "local", "local_auto", "hand_written"]
-    *rows, factors = run(overhead.main, f"--tasks digits-brief --stacks {' '.join(stacks)} --rounds 1")
-    seconds = {row["stack"]: row["seconds"]["median"] for row in rows}
-    assert list(seconds) == stacks
+def test_overhead_runs_what_is_written_by_hand_and_what_has_several_processes(run: Run) -> None:
+    stacks = ["bare_dealt", "local_auto", "hand_written"]
+    rows = run(overhead.main, f"--tasks digits-brief --stacks {' '.join(stacks)} --rounds 1")
+    assert [row["stack"] for row in rows] == stacks
     assert all(row["accuracy"]["n"] == 1 for row in rows)
+    assert 0 < rows[1]["training_seconds"]["median"] < rows[1]["seconds"]["median"]
+
+
+def test_overhead_takes_the_whole_chain_apart(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {
+        "bare": 8.0,
+        "bare_dealt": 4.0,
+        "inline": 6.0,
+        "local": 3.0,
+        "local_auto": 2.0,
+        "hand_written": 24.0,
+    }
+    monkeypatch.setattr(
+        overhead, "time_once", lambda stack, _: {"seconds": (s := seconds[stack]), "training_seconds": s / 2}
+    )
+    *_, factors = run(overhead.main, f"--tasks digits-brief --stacks {' '.join(seconds)} --rounds 1")
     found = {name: factor["median"] for name, factor in factors["factors"].items()}
-    assert found["all"] == pytest.approx(seconds["hand_written"] / seconds["local_auto"])
+    assert found == {
+        "overhead": 3,
+        "packing": pytest.approx(8 / 6),
+        "cores": 2,
+        "parallelism": 2,
+        "precision": 1.5,
+        "all": 12,
+        "parallelism_while_training": 2,
+    }
     chain = [found[name] for name in ("overhead", "packing", "parallelism", "precision")]
     assert math.prod(chain) == pytest.approx(found["all"])
-    training = {row["stack"]: row["training_seconds"]["median"] for row in rows if "training_seconds" in row}
-    assert all(0 < training[stack] < seconds[stack] for stack in stacks[1:4])
+
+
+def test_predictors_are_compared_with_the_table(run: Run) -> None:
+    rows = run(predictors.main, "--networks 12")
+    ranked = {row["predictor"]: row["ranked"] for row in rows if row["networks"] == "all"}
+    assert ranked == dict.fromkeys(predictors.PREDICTORS, 12)
+    for row in rows:
+        found = row["correlation"]
+        assert (found is None) == (row["ranked"] < 10)
+        assert found is None or found["rho_low"] <= found["rho"] <= found["rho_high"]
+        assert 0 <= row["best_kept"] <= 1
 
 
 @pytest.mark.slow

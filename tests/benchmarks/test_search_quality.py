@@ -158,6 +158,22 @@ def test_replays_that_never_get_there_count(table: RecordedTable) -> None:
     assert row["regret_points"][50] == pytest.approx([0.0, 30.0, 30.0])
 
 
+@pytest.mark.parametrize(
+    ("median", "lower", "said"),
+    [(900, 500, "1/9.0"), (None, 500, "<1/5.0"), (None, 90, " - "), (None, None, " - ")],
+)
+def test_a_baseline_that_often_came_nowhere_is_given_its_least(
+    median: float | None, lower: float | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = {"reached": 1, "replays": 3, "regret_points": {}}
+    baseline = {"method": "random", "epochs_until_within": median, "interval": [lower, None], **common}
+    other = {"method": "better", "epochs_until_within": 100, "interval": [90, 120], **common}
+
+    search_quality.print_table([baseline, other], 0.002)
+
+    assert said in capsys.readouterr().out.splitlines()[-1]
+
+
 @pytest.mark.parametrize("name", [name for name in search_quality.METHODS if name != "gp"])
 def test_every_method_runs(name: str, table: RecordedTable) -> None:
     method = search_quality.METHODS[name]

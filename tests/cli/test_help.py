@@ -11,6 +11,7 @@ import pytest
 
 from archsearch.cli import _COMMANDS
 from archsearch.study import study_schema
+from tests.cli.studies import SWEPT, run
 from tests.command_line import call
 
 HEAVY = (
@@ -63,6 +64,15 @@ def test_checking_a_study_imports_nothing_heavy(command: str, tmp_path: Path) ->
     assert imported_by([[command, "s.yaml"]], tmp_path, code=2) == "imported: []"
 
 
+def test_looking_at_studies_imports_nothing_heavy(tmp_path: Path) -> None:
+    run(SWEPT, tmp_path / "runs", until=47)
+    calls = [["list"], ["status", "depth"], ["show", "depth", "--trial", "0"], ["init"]]
+
+    assert imported_by(calls, tmp_path) == "imported: []"
+    calls = [["show", "depth"], ["compare", "depth:0", "depth:1"]]
+    assert imported_by(calls, tmp_path) == "imported: ['scipy']"
+
+
 @pytest.mark.parametrize("name", _COMMANDS)
 def test_every_command_has_an_example(name: str, tmp_path: Path) -> None:
     answer = call(name, "--help", cwd=tmp_path)
@@ -81,22 +91,3 @@ def test_every_command_is_listed_with_one_line(tmp_path: Path) -> None:
 
 def test_the_schema_of_studies_is_printed_as_json(tmp_path: Path) -> None:
     assert call("schema", cwd=tmp_path).json == json.loads(json.dumps(study_schema()))
-
-
-def test_the_example_of_describe_works_as_written(tmp_path: Path) -> None:
-    example = call("describe", "--help", cwd=tmp_path).out.split("Example: archsearch ")[1].split()
-
-    answer = call(*example, cwd=tmp_path)
-
-    assert answer.code == 0
-    assert "60,192,808" in answer.out
-
-
-@pytest.mark.slow
-def test_the_example_of_plan_works_as_written(tmp_path: Path) -> None:
-    example = call("plan", "--help", cwd=tmp_path).out.split("Example: archsearch ")[1].split()
-
-    answer = call(*example, cwd=Path(__file__).parents[2])
-
-    assert answer.code == 0
-    assert answer.out.startswith("degradation: 8 cells, 8 trials, 24 trainings of 288 epochs in all")

@@ -17,6 +17,8 @@ from archsearch.study.settings import DataSettings, TrainingSettings
 from archsearch.training.values import Compute, EpochReport, Job, Pack, Result
 from tests.execution import trainings
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -46,10 +46,10 @@ def main() -> int:
             what = "; ".join(finding.lost) or "nothing"
             took_s = time.monotonic() - before
             print(f"{fault.name}: {finding.times} times in {took_s:.0f} s, lost: {what}", file=sys.stderr)
-    table = draw_table(found)
-    if options.output:
-        options.output.write_text(table, encoding="utf-8")
-    print(table)
+            if options.output:
+                # after each, for all of them take an hour
+                options.output.write_text(draw_table(found), encoding="utf-8")
+    print(draw_table(found))
     return int(any(isinstance(finding, Finding) and finding.lost for _, finding in found))
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.faults.fault import Fault, Finding
 from tests.faults.killing import searching
-from tests.faults.starting import Starter
 from tests.faults.workshop import Workshop
+from tests.starting import Starter
 
 _HOUR_S = 3600
 

@@ -14,4 +14,5 @@ IN_CI = (
     *conducting.FAULTS,
     *tracking.FAULTS,
 )
+# last the one that measures time, for which the machine should have nothing else to do
 ALL = (*IN_CI, tracking.HALF)

@@ -11,13 +11,16 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import psutil
+
 from tests.faults.fault import Fault, Finding
 from tests.faults.killing import list_workers, searching, sweeping
-from tests.faults.starting import Command
 from tests.faults.workshop import Study, Workshop
+from tests.starting import Command
 
 _SEED = 20151210
 _EPOCH_LIMIT_S, _TRIAL_LIMIT_S = 2, 3
+_COMES_UP_WITHIN_S = 1.0
 
 
 def freeze_workers(shop: Workshop, place: Path, times: int) -> Finding:
@@ -34,7 +37,7 @@ def freeze_workers(shop: Workshop, place: Path, times: int) -> Finding:
             time.sleep(generator.uniform(0.05, 0.5))
             # One at a time: it is the other one's work that goes on meanwhile.
             workers = [worker for worker in list_workers(command) if worker not in stopped]
-            if frozen < times and len(workers) == 2 and study.records("epoch"):
+            if frozen < times and len(workers) == 2 and all(map(_has_come_up, workers)):
                 with contextlib.suppress(ProcessLookupError):
                     stopped.add(worker := generator.choice(workers))
                     os.kill(worker, signal.SIGSTOP)
@@ -44,6 +47,13 @@ def freeze_workers(shop: Workshop, place: Path, times: int) -> Finding:
             lost.append(f"exit code {command.code}: {command.said()}")
         recoveries += _until_trained_again(study)
     raise AssertionError("unreachable")
+
+
+def _has_come_up(worker: int) -> bool:
+    """Whether a worker has been there for some time: one that comes up is given two minutes."""
+    with contextlib.suppress(psutil.Error):
+        return time.time() - psutil.Process(worker).create_time() > _COMES_UP_WITHIN_S
+    return False
 
 
 def _until_trained_again(study: Study) -> Iterator[float]:

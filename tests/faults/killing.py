@@ -15,8 +15,8 @@ import psutil
 
 from archsearch.journal import Record
 from tests.faults.fault import Fault, Finding
-from tests.faults.starting import Command
 from tests.faults.workshop import Study, Workshop
+from tests.starting import Command
 
 _SEED = 20151210
 # From the start of a command to its kill: from before it has read its study to some trials later.
@@ -85,13 +85,14 @@ def kill_workers(shop: Workshop, place: Path, times: int) -> Finding:
         if killed >= times:
             return Finding(killed, tuple(lost), tuple(recoveries))
         study = shop.begin_with_mlflow(place / str(number), sweeping())
-        command = shop.starter.start("run", study.file, cwd=study.place, cores=2)
-        heard = 0
-        while command.code is None:
-            time.sleep(generator.uniform(0.05, _LONGEST_WORK_S))
-            # Several that are killed before they have come up end a run, as they should.
-            if killed < times and (epochs := len(study.records("epoch"))) > heard:
-                killed, heard = killed + _kill_a_worker(command, generator), epochs
+        command, heard = None, 0
+        # Several killed before they have come up end a run, as they should: the same command goes on.
+        while command is None or "could not be started" in command.said():
+            command = shop.starter.start("run", study.file, cwd=study.place, cores=2)
+            while command.code is None:
+                time.sleep(generator.uniform(0.05, _LONGEST_WORK_S))
+                if killed < times and (epochs := len(study.records("epoch"))) > heard:
+                    killed, heard = killed + _kill_a_worker(command, generator), epochs
         assert command.code == 0, command.said()
         lost += shop.find_lost(study, f"sqlite:///{study.place / 'mlflow.db'}", cores=2)
         recoveries += _until_trained_again(study)

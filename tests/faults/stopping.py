@@ -11,8 +11,8 @@ from pathlib import Path
 from tests.faults.comparing import list_processes
 from tests.faults.fault import Fault, Finding
 from tests.faults.killing import searching
-from tests.faults.starting import Command
 from tests.faults.workshop import Study, Workshop
+from tests.starting import Command
 
 _SEED = 20151210
 _CTRL_C, _SIGTERM = 130, 143

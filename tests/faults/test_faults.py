@@ -29,6 +29,7 @@ def shop() -> Iterator[Workshop]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("fault", [pytest.param(fault, id=fault.name) for fault in IN_CI])
 def test_nothing_is_lost(fault: Fault, shop: Workshop, tmp_path: Path) -> None:
     if reason := fault.missing():

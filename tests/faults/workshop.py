@@ -14,8 +14,8 @@ from typing import Self
 from archsearch.journal import Record, RunFolder, read_journal
 from benchmarks.postgresql import PostgreSQL
 from tests.faults.comparing import find_left_behind, find_lost, find_lost_in_mlflow
-from tests.faults.starting import Command, Starter
 from tests.services import MlflowServer
+from tests.starting import Command, Starter
 
 WITHOUT_MLFLOW = "tracking: {enabled: false}\n"
 

@@ -86,7 +86,7 @@ def fuzz(target: str, minutes: float) -> Run:
 
 
 def describe_code() -> str:
-    """The commit that was fuzzed, with a plus sign where something was not committed."""
+    """The tree of archsearch that was fuzzed, with a plus sign where something was not committed."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(
@@ -94,7 +94,7 @@ def describe_code() -> str:
         ).stdout
 
     changed = git("status", "--porcelain", "--untracked-files=no", "--", "archsearch")
-    return git("rev-parse", "--short", "HEAD").strip() + ("+" if changed else "")
+    return git("rev-parse", "--short", "HEAD:archsearch").strip() + ("+" if changed else "")
 
 
 def main() -> None:

@@ -91,6 +91,9 @@ def test_a_line_that_is_no_record_is_damage(body: bytes) -> None:
         ("told", {"trial": {}, "outcome": "complete"}),
         ("study", {"name": ["s"], "uid": "u"}),
         ("finished", {"reason": {"a": 1}}),
+        ("predictors", {"trial": 0, "scores": {"synflow": "1"}}),
+        ("prefilter", {"cell": {}, "threshold": "1", "scores": []}),
+        ("prefilter", {"cell": {}, "threshold": None, "scores": [None]}),
     ],
 )
 def test_a_field_of_another_type_is_damage(kind: str, fields: dict[str, object]) -> None:

@@ -70,6 +70,19 @@ def test_a_study_from_beginning_to_end(tape):
     assert replicate.test == {"test_error": 0.2}
 
 
+def test_a_trial_knows_the_figures_of_its_data_and_before_they_were_told_those_of_the_study():
+    tape = Tape().add(
+        "study", version=1, name="depth", uid="u", classes=10, train_images=1000, val_images=200
+    )
+    tape.trial(0).trial(1)
+    tape.records[-1].fields.update(classes=5, train_images=500, val_images=100)
+
+    old, new = replay(tape.records).trials.values()
+
+    assert (old.classes, old.train_images, old.val_images) == (10, 1000, 200)
+    assert (new.classes, new.train_images, new.val_images) == (5, 500, 100)
+
+
 def test_a_replicate_started_again_replaces_its_earlier_epochs(tape):
     tape.trial().add("started", trial=0, seed=0, attempt=1).epoch(0, 0.5).epoch(1, 0.4)
     tape.add("replicate", trial=0, seed=0, outcome="lost", reason="killed", epochs=2, metrics={})
@@ -110,6 +123,12 @@ def test_a_trial_described_again_with_more_seeds_keeps_its_replicates(tape):
 
     assert trial.seeds == (0, 1)
     assert len(trial.replicates[0].epochs) == 1
+
+
+def test_predictors_stay_with_a_trial_that_is_described_again(tape):
+    tape.trial().add("predictors", trial=0, scores={"synflow": 3.5, "naswot": None}).trial(seeds=(0, 1))
+
+    assert replay(tape.records).trials[0].predictors == {"synflow": 3.5, "naswot": None}
 
 
 def test_a_study_run_again_is_not_finished_until_it_says_so(tape):

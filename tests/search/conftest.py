@@ -6,7 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import pytest
 
@@ -34,6 +34,7 @@ class TableExecutor:
         trained: Trial and seed of every job submitted.
         packs: The same, by what was submitted together.
         losses: How many jobs from now on are lost with their worker.
+        epochs_trained: In all, those that a paused job goes on from left out.
         note: Of every result.
     """
 
@@ -47,6 +48,8 @@ class TableExecutor:
         self._jobs: deque[tuple[Job, list[float]]] = deque()
         self._pack_of: dict[tuple[int, int], int] = {}
         self._stopped: set[tuple[int, int]] = set()
+        self._paused: dict[tuple[int, int], int] = {}
+        self.epochs_trained = 0
 
     def submit(self, work: Job | Pack) -> None:
         pack = as_pack(work)
@@ -67,14 +70,20 @@ class TableExecutor:
         if at in self._stopped:
             return Result(*at, "stopped", "", len(done), {})
         curve = self._curve(job)
+        if len(done) == job.pause_after and len(done) < len(curve):
+            self._paused[at] = len(done)
+            return Result(*at, "paused", "", len(done), {})
         if len(done) < len(curve):
+            recalled = len(done) < self._paused.get(at, 0)
+            self.epochs_trained += not recalled
             done.append(curve[len(done)])
             self._jobs.append((job, done))
             accuracy = done[-1]
             if accuracy != accuracy:
                 self._jobs.pop()
                 return Result(*at, "failed", f"not a number in epoch {len(done)}", len(done) - 1, {})
-            return EpochReport(*at, len(done) - 1, {"val_accuracy": accuracy, "val_error": 1 - accuracy})
+            metrics = {"val_accuracy": accuracy, "val_error": 1 - accuracy}
+            return EpochReport(*at, len(done) - 1, metrics, recalled=recalled)
         accuracy = done[-1]
         metrics = {"val_accuracy": accuracy, "val_error": 1 - accuracy, "train_error": (1 - accuracy) / 2}
         return Result(*at, "complete", "", len(done), metrics, self.note)
@@ -101,6 +110,7 @@ class Laboratory:
         executor: TableExecutor | None = None,
         listen: Callable[[Record], None] = lambda record: None,
         pack: int = 1,
+        device: Literal["cpu", "cuda"] = "cpu",
         undecided: Callable[[StudyConfig, StudyHistory], Sequence[int]] = lambda *_: (),
         winding_down: Callable[[], bool] = lambda: False,
     ) -> Conductor:
@@ -108,7 +118,7 @@ class Laboratory:
         with Journal.open(self.folder.journal) as journal:
             if not journal.records:
                 journal.append("study", **self._header(study))
-            workplace = Workplace(executor or TableExecutor(), Compute(pack=pack), self.folder)
+            workplace = Workplace(executor or TableExecutor(), Compute(pack=pack, device=device), self.folder)
             conductor = Conductor(
                 study,
                 journal,

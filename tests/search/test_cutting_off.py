@@ -1,4 +1,4 @@
-"""A study that was cut off after any record goes on as if it had not been: each sampler, each pruner."""
+"""A study that was cut off after any record goes on as if it had not been, however it searches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from archsearch.search.conductor import Conductor
-from archsearch.study.vocabulary import PRUNERS, SAMPLERS
+from archsearch.study.vocabulary import FROM_PACKAGE, PRUNERS, SAMPLERS, SCHEDULERS
 from archsearch.training import Job
 from tests.search.conftest import Laboratory, TableExecutor, hashed_curve
 
@@ -63,6 +63,21 @@ STUDIES = {
     + "sampler: {name: evolution, population_size: 2, sample_size: 2}\n"
     + "pruner: {name: median, n_startup_trials: 1}\n",
     "local_search none": SEARCH + ONE + "sampler: {name: local_search, n_startup_trials: 2}\n",
+    "tpe asha": SEARCH
+    + ONE
+    + SMALL
+    + "sampler: {name: tpe, n_startup_trials: 3}\nscheduler: {name: asha, reduction_factor: 2}\nseeds: 2\n",
+    "evolution pasha": SEARCH.replace("epochs: 3", "epochs: 5")
+    + ONE
+    + SMALL
+    + "sampler: {name: evolution, population_size: 2, sample_size: 2}\n"
+    + "scheduler: {name: pasha, reduction_factor: 2}\n",
+    "random epochs_then_best": SEARCH.replace("  block: [plain, residual]\n", "")
+    .replace("  shortcut: {choice: [pad, projection], when: {block: residual}}\n", "")
+    .replace("trials: 8", "trials: 4")
+    + "sweep: {block: [plain, residual]}\n"
+    + ONE
+    + "sampler: random\nscheduler: {name: epochs_then_best, finalists: 2}\n",
     "gp none": SEARCH.replace("trials: 8", "trials: 6") + TWO + "sampler: {name: gp, n_startup_trials: 4}\n",
 }
 
@@ -92,10 +107,10 @@ def run(laboratory: Laboratory, text: str) -> list[tuple[object, ...]]:
     ]
 
 
-def test_every_sampler_and_pruner_is_covered() -> None:
-    samplers, pruners = (set(part) for part in zip(*(name.split() for name in STUDIES), strict=True))
-    assert samplers == set(SAMPLERS)
-    assert pruners == set(PRUNERS)
+def test_every_sampler_pruner_and_scheduler_is_covered() -> None:
+    samplers, others = (set(part) for part in zip(*(name.split() for name in STUDIES), strict=True))
+    assert samplers == set(SAMPLERS) - set(FROM_PACKAGE)
+    assert others == set(PRUNERS) | set(SCHEDULERS)
 
 
 @pytest.mark.slow

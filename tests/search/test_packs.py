@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 import pytest
 
-from archsearch.journal import read_journal
+from archsearch.journal import Record, ReplicateHistory, read_journal
+from archsearch.search.pacing import Gate
+from archsearch.search.packs import count_waits, share_equally
+from archsearch.search.replicates import Replicate, ReplicateQueue
 from archsearch.training import Job
 from tests.search.conftest import Laboratory, TableExecutor, hashed_curve
 from tests.search.test_conductor import SEARCH, SWEEP, told
@@ -47,6 +53,50 @@ def test_no_worker_stays_idle_for_the_sake_of_a_larger_pack(
     executor = TableExecutor(slots)
     laboratory.run(ONE_CELL, executor, pack=3)
     assert sizes(executor) == expected
+
+
+THREE_CELLS = THREE.replace("depth: [8, 14]}", "depth: [8, 14, 20]}").replace("[plain, residual]", "[plain]")
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", [3, 3, 2, 1]), ("cuda", [3, 3, 3])])
+def test_on_a_cpu_the_last_pack_is_shared_with_the_worker_that_is_about_to_end(
+    device: Literal["cpu", "cuda"], expected: list[int], laboratory: Laboratory
+) -> None:
+    executor = TableExecutor(slots=2)
+    conductor = laboratory.run(THREE_CELLS, executor, pack=3, device=device)
+
+    assert sizes(executor) == expected
+    assert {trial.outcome for trial in conductor.trials.values()} == {"complete"}
+
+
+@pytest.mark.parametrize(
+    ("count", "waits", "expected"),
+    [
+        (5, [], 5),
+        (5, [0.0], 3),
+        (5, [0.0, 0.0], 2),
+        (5, [0.5], 3),
+        (5, [2.0], 4),
+        (5, [9.0], 5),
+        (5, [9.0, 1.0], 3),
+        (6, [3.0, 0.0, 0.0], 2),
+    ],
+)
+def test_workers_that_share_end_together(count: int, waits: list[float], expected: int) -> None:
+    assert share_equally(count, waits) == expected
+
+
+def test_a_worker_is_busy_for_what_its_pack_has_left_to_compute(laboratory: Laboratory) -> None:
+    trials = laboratory.run(THREE_CELLS, TableExecutor()).trials
+    small, large = trials[2], trials[0]
+    assert small.macs is not None
+    assert large.macs is not None
+    begun = replace(large, replicates={seed: ReplicateHistory(seed, epochs=({},)) for seed in (0, 1)})
+
+    waits = count_waits(small, {(0, 0): (0, 0), (0, 1): (0, 0)}, {0: begun})
+
+    epochs = large.training["epochs"]
+    assert waits == pytest.approx([2 * large.macs / small.macs * (epochs - 1) / epochs])
 
 
 def test_packing_changes_nothing_that_a_trial_comes_to(laboratory: Laboratory, tmp_path) -> None:
@@ -136,3 +186,39 @@ def test_the_journal_says_why_a_pack_was_trained_one_by_one(laboratory: Laborato
     conductor = laboratory.run(ONE_CELL, executor, pack=3)
     notes = {replicate.note for replicate in conductor.trials[0].replicates.values()}
     assert notes == {"trained alone: out of memory"}
+
+
+def test_a_pack_that_was_lost_is_tried_again_only_where_the_budget_has_room_for_all_of_it(
+    laboratory: Laboratory,
+) -> None:
+    class Room:
+        """Of a budget that is counted in replicates."""
+
+        asked: list[int] = []  # noqa: RUF012 - of this test
+
+        def hear(self, record: Record) -> None:
+            pass
+
+        def refuse(self, what: object, replicates: int, now: float) -> str:
+            self.asked.append(replicates)
+            return "no room" if replicates > 2 else ""
+
+        def overdue(self, now: float) -> list[Replicate]:
+            return []
+
+    gate, trial = Gate(Room(), lambda: 0.0), laboratory.run(ONE_CELL).trials[0]
+
+    assert gate.count_allowed(trial, 3, least=3) == 0
+    assert gate.held_back == "no room"
+    assert gate.count_allowed(trial, 3) == 2
+    assert Room.asked == [3, 3, 2]
+
+
+def test_what_was_lost_together_is_counted_together() -> None:
+    queue = ReplicateQueue()
+    for seed in (0, 2):
+        queue.put_back(5, seed, pack=(5, 0))
+    assert queue.count_lost() == 2
+    assert sorted(queue.take()) == [(5, 0), (5, 2)]
+    queue.put_back(5, 1)
+    assert queue.count_lost() == 0

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from archsearch.journal import Record, read_journal, replay
 from archsearch.search.conductor import Conductor
-from archsearch.search.keeping import Keeping
-from archsearch.search.ranking import rank, reported_trials
 from archsearch.search.spending import Spending
-from archsearch.study import parse_study
 from archsearch.tracking.deriving import Rows
 from archsearch.training import EpochReport, Job, Pack, Result
 from archsearch.training.values import Replicate, as_pack
@@ -192,176 +187,33 @@ def test_one_that_loses_every_worker_keeps_what_it_had_reported(laboratory: Labo
 # What stays on disk.
 
 
-class WritingExecutor(TableExecutor):
-    """Leaves a file of weights of whatever completes, and a state of whatever begins."""
+class LateExecutor(TableExecutor):
+    """A training that is to stop goes on for another epoch, as one does that has not heard of it yet."""
 
-    def submit(self, work: Job | Pack) -> None:
-        super().submit(work)
-        for job in as_pack(work).jobs:
-            for path in (job.checkpointing.path, job.weights_path):
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-                Path(path).write_text(f"{job.trial}/{job.seed}")
+    def stop(self, trial: int, seed: int) -> None:
+        job, done = next(entry for entry in self._jobs if entry[0].replicate == (trial, seed))
+        self._jobs.remove((job, done))
+        self._jobs.appendleft((job, done))
+        self._late = (trial, seed)
 
-
-def names(laboratory: Laboratory, folder: str) -> set[str]:
-    return {path.name for path in (laboratory.folder.path / folder).glob("*")}
-
-
-def weights(*replicates: Replicate) -> set[str]:
-    return {f"trial-{trial:04d}-seed-{seed}.safetensors" for trial, seed in replicates}
+    def wait(self, timeout_s: float | None) -> EpochReport | Result | None:
+        event = super().wait(timeout_s)
+        if getattr(self, "_late", None) is not None:
+            super().stop(*self._late)
+            self._late = None
+        return event
 
 
-def run_keeping(laboratory: Laboratory, text: str, keep: str) -> Conductor:
-    conductor = laboratory.run(f"{text}execution: {{keep: {keep}}}\n", WritingExecutor(slots=2))
-    conductor.close()
-    return conductor
+@pytest.mark.parametrize("pruner", ["{name: median, n_startup_trials: 2}", "successive_halving"])
+def test_a_search_remembers_of_each_trial_what_it_had_heard(pruner: str, laboratory: Laboratory) -> None:
+    text = SEARCH.replace("epochs: 4", "epochs: 9") + f"pruner: {pruner}\n"
+    before = laboratory.run(text, LateExecutor(slots=2))
+    pruned = [trial for trial in before.trials.values() if trial.outcome == "pruned"]
+    assert pruned
 
+    after = laboratory.run(text.replace("trials: 12", "trials: 13"), LateExecutor(slots=2))
 
-def test_checkpoints_are_gone_when_the_replicates_have_ended(laboratory: Laboratory) -> None:
-    seen = []
-    laboratory.run(
-        SWEEP, WritingExecutor(slots=2), listen=lambda _: seen.append(names(laboratory, "checkpoints"))
-    )
-    assert names(laboratory, "checkpoints") == set()
-    # one for each training that runs, or has this moment ended
-    assert 2 <= max(map(len, seen)) <= 3
-
-
-def test_what_a_crash_left_is_removed_by_the_next_run(laboratory: Laboratory) -> None:
-    laboratory.run(SWEEP, WritingExecutor())
-    ends = [r.number for r in read_journal(laboratory.folder.journal) if r.kind == "replicate"]
-    laboratory.keep(ends[2])
-    ended, under_way = laboratory.folder.checkpoint(0, 0), laboratory.folder.checkpoint(1, 1)
-    half = laboratory.folder.weights(0, 0).with_suffix(".123.part")
-    for path in (ended, under_way, under_way.with_suffix(".7.part"), half):
-        path.write_text("left")
-    found: list[set[str]] = []
-
-    class Watching(WritingExecutor):
-        def submit(self, work: Job | Pack) -> None:
-            found.append(names(laboratory, "checkpoints"))
-            super().submit(work)
-
-    laboratory.run(SWEEP, Watching())
-    assert found[0] == {under_way.name}
-    assert names(laboratory, "checkpoints") == set()
-    assert not half.exists()
-
-
-def best_of(conductor: Conductor, choose: Callable[..., object] = max) -> int:
-    complete = [trial for trial in conductor.trials.values() if trial.outcome == "complete"]
-    return choose(complete, key=lambda trial: trial.objective_values[0]).number
-
-
-def test_a_search_keeps_its_best(laboratory: Laboratory) -> None:
-    conductor = run_keeping(laboratory, SEARCH, "best")
-    assert names(laboratory, "weights") == weights((best_of(conductor), 0))
-    grown = SEARCH.replace("trials: 12", "trials: 16")
-    conductor = run_keeping(laboratory, grown, "best")
-    assert names(laboratory, "weights") == weights((best_of(conductor), 0))
-
-
-def test_of_equals_the_one_is_kept_that_is_reported(laboratory: Laboratory) -> None:
-    executor = WritingExecutor(curve=lambda job: [0.5] * job.training.epochs)
-    conductor = laboratory.run(f"{SEARCH}execution: {{keep: all}}\n", executor)
-    keeping = Keeping(parse_study(SEARCH, "study.yaml"), laboratory.folder)
-    # whatever the order in which they end
-    for trial in reversed(conductor.trials.values()):
-        keeping.note(trial)
-    reported = rank(reported_trials(conductor.trials.values()), {"val_accuracy": "maximize"})
-    assert names(laboratory, "weights") == weights((reported[0].number, 0)) == weights((0, 0))
-
-
-def test_a_sweep_keeps_all_of_its_cells(laboratory: Laboratory) -> None:
-    conductor = run_keeping(laboratory, SWEEP, "best")
-    assert names(laboratory, "weights") == weights(
-        *((trial, seed) for trial in conductor.trials for seed in (0, 1))
-    )
-
-
-def test_all_keeps_all_that_was_trained(laboratory: Laboratory) -> None:
-    conductor = run_keeping(laboratory, SEARCH, "all")
-    complete = [(trial.number, 0) for trial in conductor.trials.values() if trial.outcome == "complete"]
-    assert len(complete) > 5
-    assert names(laboratory, "weights") == weights(*complete)
-    # the setting may change, and holds from then on
-    conductor = run_keeping(laboratory, SEARCH.replace("trials: 12", "trials: 13"), "best")
-    assert names(laboratory, "weights") == weights((best_of(conductor), 0))
-
-
-@pytest.mark.parametrize("text", [SEARCH, SWEEP], ids=["search", "sweep"])
-def test_none_keeps_nothing_once_the_study_has_ended(text: str, laboratory: Laboratory) -> None:
-    seen = []
-    conductor = laboratory.run(
-        f"{text}execution: {{keep: none}}\n",
-        WritingExecutor(slots=2),
-        listen=lambda _: seen.append(len(names(laboratory, "weights"))),
-    )
-    # the test set is yet to be read
-    assert laboratory.folder.weights(best_of(conductor), 0).exists()
-    conductor.close()
-    assert names(laboratory, "weights") == set()
-
-
-def test_several_objectives_keep_their_front(laboratory: Laboratory) -> None:
-    text = SEARCH.replace("{val_accuracy: maximize}", "{val_accuracy: maximize, parameters: minimize}")
-    conductor = run_keeping(laboratory, text, "best")
-    complete = [trial for trial in conductor.trials.values() if trial.outcome == "complete"]
-    front = [
-        (one.number, 0)
-        for one in complete
-        if not any(
-            other.objective_values[0] >= one.objective_values[0]
-            and other.objective_values[1] <= one.objective_values[1]
-            and other.objective_values != one.objective_values
-            for other in complete
-        )
-    ]
-    assert len(front) < len(complete)
-    assert names(laboratory, "weights") == weights(*front)
-
-
-def test_a_baseline_whose_twin_was_not_kept_is_trained(laboratory: Laboratory) -> None:
-    text = SEARCH.replace("architecture: {layout: cifar, width: 8}\n", "").replace(
-        "training.learning_rate: {low: 0.01, high: 0.5, log: true}", "width: [8, 16]"
-    ).replace("block: [plain, residual]", "block: [residual]")  # fmt: skip
-    text = text.replace("trials: 12", "trials: 20") + "sampler: grid\n"
-    first = run_keeping(laboratory, text, "best")
-    twin = next(
-        trial
-        for trial in first.trials.values()
-        if (trial.architecture["depth"], trial.architecture["width"], trial.architecture["shortcut"])
-        == (20, 16, "pad")
-    )
-    assert twin.number != best_of(first)
-    executor = WritingExecutor()
-    conductor = laboratory.run(f"{text}include: [resnet20]\n", executor)
-    baseline = next(trial for trial in conductor.trials.values() if trial.phase == "include")
-    assert baseline.architecture_id == twin.architecture_id
-    assert executor.trained == [(baseline.number, 0)]
-    assert laboratory.folder.weights(baseline.number, 0).exists()
-
-
-def test_a_baseline_that_waits_for_its_twin_gets_its_weights(laboratory: Laboratory) -> None:
-    text = SEARCH.replace("architecture: {layout: cifar, width: 8}\n", "").replace("trials: 12", "trials: 3")
-    text = text.replace("[8, 14, 20]", "[20, 8]").replace("[plain, residual]", "[residual]")
-    text = text.replace("  shortcut: {choice: [pad, projection], when: {block: residual}}\n", "")
-    text = text.replace("{low: 0.01, high: 0.5, log: true}", "[0.1, 0.2]") + "sampler: grid\n"
-    worst = lambda job: [0.1 if job.architecture.depth == 20 else 0.9] * job.training.epochs  # noqa: E731
-    run_keeping(laboratory, text.replace("trials: 3", "trials: 4"), "best")
-    twin = next(
-        trial.number
-        for trial in laboratory.folder.history().trials.values()
-        if (trial.architecture["depth"], trial.training["learning_rate"]) == (20, 0.1)
-    )
-    # the conductor died while the twin was trained
-    started = [r.number for r in read_journal(laboratory.folder.journal) if r.kind == "started"]
-    laboratory.keep(started[twin])
-    executor = WritingExecutor(slots=2, curve=worst)
-    conductor = laboratory.run(f"{text}include: [resnet20]\n", executor)
-
-    baseline = next(trial for trial in conductor.trials.values() if trial.phase == "include")
-    assert baseline.replicates[0].repeated_of == twin
-    assert laboratory.folder.weights(twin, 0).exists()
-    laboratory.run(f"{text}include: [resnet20]\n", executor)
-    assert laboratory.folder.weights(twin, 0).exists()
+    for number in before.trials:
+        one, other = (conductor._searches.frozen(conductor.trials[number]) for conductor in (before, after))
+        assert one.intermediate_values == other.intermediate_values, number
+        assert (one.state, one.values) == (other.state, other.values)

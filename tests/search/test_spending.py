@@ -40,6 +40,22 @@ def test_hours_are_those_of_the_sessions_without_the_nights_between() -> None:
     assert spending.exceeds(BudgetSettings(hours=1.6), now=92_200) == "the budget of 1.6 hours is spent"
 
 
+@pytest.mark.parametrize("between", ["finished", "interrupted", "resumed", "question"])
+def test_what_is_written_before_the_next_session_is_of_none(between: str) -> None:
+    entries = [STUDY, (0.0, "session", {}), TRIAL, epoch(3600), (3600.0, between, {"text": ""})]
+    spending = spent(*entries, (90_000.0, "trial", {"trial": 0, "macs": 7}), (90_001.0, "session", {}))
+
+    assert spending.hours == pytest.approx(1)
+
+
+def test_an_epoch_counts_the_images_that_it_sees() -> None:
+    limited = (10.0, "trial", {"trial": 0, "macs": 7, "data": {"train_limit": 20}})
+    unlimited = (10.0, "trial", {"trial": 0, "macs": 7, "data": {"train_limit": 2000}})
+
+    assert spent(STUDY, (0, "session", {}), limited, epoch(11)).macs == 7 * 20
+    assert spent(STUDY, (0, "session", {}), unlimited, epoch(11)).macs == 7 * 100
+
+
 @pytest.mark.parametrize(
     ("budget", "said"),
     [

@@ -9,7 +9,6 @@ import pytest
 from scipy import stats
 
 from archsearch.statistics.comparing import (
-    compare_pairs,
     compare_samples,
     equivalence_p,
     hedges_correction,
@@ -59,17 +58,6 @@ def test_hedges_correction_is_near_its_textbook_approximation() -> None:
     for df in (4, 8, 20, 100):
         assert hedges_correction(df) == pytest.approx(1 - 3 / (4 * df - 1), abs=0.005)
     assert hedges_correction(1) == 0
-
-
-def test_the_paired_test_is_scipys_and_sees_what_pairs_share() -> None:
-    shared = np.array([0.1, 0.3, 0.5, 0.7])
-    one, two = list(np.add(shared, (0.01, 0, 0.01, 0))), list(np.add(shared, (0.03, 0.02, 0.04, 0.03)))
-    expected = stats.ttest_rel(two, one)
-
-    found = compare_pairs(one, two)
-
-    assert (found.p, found.df) == (pytest.approx(expected.pvalue), 3)
-    assert found.p < 0.01 < 0.5 < compare_samples(*samples(one, two)).p
 
 
 def test_equivalence_is_two_one_sided_tests() -> None:

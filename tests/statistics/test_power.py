@@ -35,6 +35,14 @@ def test_the_smallest_detectable_difference_is_found_four_times_in_five(count: i
     assert np.mean(stats.ttest_ind(one, two, axis=1).pvalue <= 0.05) == pytest.approx(0.8, abs=0.02)
 
 
+@pytest.mark.parametrize("level", [0.025 / 200, 0.025 / 10_000])
+def test_at_a_tiny_level_two_values_a_side_find_what_is_hundreds_of_times_their_spread(level: float) -> None:
+    change = smallest_detectable(0.01, 2, level=level)
+
+    assert change > 1
+    assert detection_power(change, 0.01, 2, level=level) == pytest.approx(0.8)
+
+
 def test_where_nothing_varies_everything_is_found() -> None:
     assert smallest_detectable(0, 3) == 0
     assert (detection_power(0.1, 0, 3), detection_power(0, 0, 3)) == (1, 0)

@@ -54,7 +54,7 @@ REFUSED = {
     ),
     "deep networks in every cell": (
         f"{_DENSE}sweep: {{training.epochs: {_listed(range(1, 1900))}}}\n".replace(
-            "compression: 0.01", "compression: 1, depth: 9997"
+            "compression: 0.01", "compression: 1, depth: 997"
         ),
         "must be smaller",
     ),
@@ -95,7 +95,7 @@ ACCEPTED = {
     "as many cells as may be": f"sweep: {{training.epochs: {_listed(range(1, 2000))}}}",
     "the deepest network": "architecture: {depth: 9998}",
     "the largest stages": "architecture: {blocks: [1666, 1666, 1666]}",
-    "the largest dense stages": "architecture: {block: dense, blocks: [3332, 3332, 3332]}",
+    "the largest dense stages": "architecture: {block: dense, blocks: [333, 333, 334]}",
     "as many seeds as may be": f"seeds: {_listed(range(1000))}",
     "the widest range": "trials: 2\nsearch: {training.weight_decay: {low: 1.0e-308, high: 1.7e+308}}",
     "many choices": "trials: 2\nsearch: {blocks: " + _listed(f"[{n}, 1, 1]" for n in range(1, 1000)) + "}",

@@ -39,6 +39,7 @@ def identity(text: str) -> dict:
         ("trials: 4", "trials: 4\ninclude: [resnet20]"),
         ("{epochs: 3}", "{epochs: 3, momentum: 0.9, learning_rate: 0.3}"),
         ("name: s", "name: s\ndata: digits   # the default, written down"),
+        ("name: s", "name: s\npredictors: true"),
     ],
 )
 def test_a_study_may_grow(old: str, new: str) -> None:
@@ -73,6 +74,11 @@ def test_a_study_may_grow(old: str, new: str) -> None:
         ("name: s", "name: s\nseed: 3", "s.yaml:2: seed: must stay .* it was 0, got 3"),
         ("trials: 4", "trials: 4\nsampler: random", "s.yaml:9: sampler.name: .* it was tpe, got random"),
         ("trials: 4", "trials: 4\nconstraints: {macs: {max: 9}}", "s.yaml:9: constraints.macs: "),
+        (
+            "trials: 4",
+            "trials: 4\nprefilter: {score: synflow, keep: 0.5}",
+            "s.yaml:9: prefilter: .* Another prefilter asks",
+        ),
     ],
 )
 def test_another_question_asks_for_a_new_name(old: str, new: str, message: str) -> None:

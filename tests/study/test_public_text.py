@@ -114,6 +114,6 @@ def test_an_error_is_one_paragraph_that_no_terminal_obeys() -> None:
 
 
 def test_markdown_shows_values_as_they_are() -> None:
-    assert escape_markdown("<script>x</script> [a](http://b) `c`\n| d") == (
-        r"\<script\>x\</script\> \[a\](http://b) \`c\` \| d"
+    assert escape_markdown("<script>x</script> & [a](http://b) `c`\n| d") == (
+        r"&lt;script&gt;x&lt;/script&gt; &amp; \[a\](http://b) \`c\` \| d"
     )

@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from archsearch.search.evolution import EvolutionSampler, LocalSearchSampler
-from archsearch.study.vocabulary import PRUNERS, SAMPLERS
+from archsearch.study.vocabulary import FROM_PACKAGE, PRUNERS, SAMPLERS
 
 CLASSES = {
     "tpe": optuna.samplers.TPESampler,
@@ -39,7 +39,7 @@ LEFT_OUT = {
 
 
 def test_every_name_has_a_class() -> None:
-    assert {*SAMPLERS, *PRUNERS} == set(CLASSES)
+    assert {*SAMPLERS, *PRUNERS} - set(FROM_PACKAGE) == set(CLASSES)
 
 
 @pytest.mark.parametrize("name", CLASSES)

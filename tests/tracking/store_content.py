@@ -25,12 +25,15 @@ def describe(client, run, keys):
     tags = {name: value for name, value in run.data.tags.items() if name != "archsearch.journal_line"}
     if parent := tags.get("mlflow.parentRunId"):
         tags["mlflow.parentRunId"] = keys[parent]
+    if note := tags.get("mlflow.note.content"):
+        tags["mlflow.note.content"] = note.replace(run.info.run_id, "ID")
     return {
         "name": run.info.run_name,
         "status": run.info.status,
         "start": run.info.start_time,
         "end": run.info.end_time,
         "params": dict(run.data.params),
+        "data": [(item.dataset.name, item.dataset.digest) for item in run.inputs.dataset_inputs],
         "tags": tags,
         "metrics": {name: repr(value) for name, value in run.data.metrics.items()},
         "points": {name: points(client, run, name) for name in run.data.metrics},

@@ -34,6 +34,7 @@ class Study:
             values={"training.learning_rate": 0.1},
             architecture=network | architecture,
             architecture_id=f"v1:{depth}",
+            data_fingerprint="5e0f" * 16,
             training={"epochs": 2, "learning_rate": 0.1, "milestones": [0.5, 0.75]},
             data={"name": "digits", "root": ""},
             requested_depth=21,

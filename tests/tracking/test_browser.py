@@ -11,9 +11,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from mlflow.tracking import MlflowClient
 
+from archsearch.application.reporting import report_study
 from archsearch.tracking import sync, view_link
 from tests.tracking.studies import Study, varied_study
 
@@ -57,15 +60,31 @@ def free_port():
         return listener.getsockname()[1]
 
 
+class Served(NamedTuple):
+    """What `archsearch ui` serves.
+
+    Attributes:
+        address: Of the large study, as it is printed.
+        errors: Of its finished trials.
+        study_run: Address of its run of the study.
+        small: Address of the other study.
+    """
+
+    address: str
+    errors: dict[int, float]
+    study_run: str
+    small: str
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory, empty_store):
-    """What `archsearch ui` prints as the address of the large study, its errors, and the other's address."""
     root = tmp_path_factory.mktemp("served")
     (root / "mlflow.db").write_bytes(empty_store.read_bytes())
     uri = f"sqlite:///{root / 'mlflow.db'}"
     varied_study(root / "runs" / "depth").journal.close()
     small = sync(root / "runs" / "depth", uri).experiment_id
     errors = write_large_study(root / "runs" / "large")
+    report_study("large", runs_folder=root / "runs")
     command = ["ui", "large", "--no-open", "--port", str(free_port()), "--uri", uri, "--runs-dir", "runs"]
     with subprocess.Popen(
         [sys.executable, "-u", "-c", "from archsearch.cli import main; main()", *command],
@@ -75,8 +94,11 @@ def served(tmp_path_factory, empty_store):
     ) as pages:
         try:
             address = next(line.strip() for line in pages.stdout if line.startswith("http"))
-            server = address.partition("/#/")[0]
-            yield address, errors, view_link(server, small)
+            server, _, page = address.partition("/#/")
+            experiment = page.split("/")[1]
+            [run] = MlflowClient(uri).search_runs([experiment], "tags.`archsearch.kind` = 'study'")
+            study_run = f"{server}/#/experiments/{experiment}/runs/{run.info.run_id}"
+            yield Served(address, errors, study_run, view_link(server, small))
         finally:
             pages.send_signal(signal.SIGINT)
             pages.wait(30)
@@ -127,8 +149,7 @@ def scatters(browser, address):
 
 
 def test_the_first_view_shows_every_finished_trial_of_a_large_study(browser, served):
-    address, errors, _ = served
-    charts = scatters(browser, address)
+    errors, charts = served.errors, scatters(browser, served.address)
 
     assert {name: len(chart["points"]) for name, chart in charts.items()} == {
         "depth val_error": len(errors),
@@ -146,8 +167,7 @@ def test_the_first_view_shows_every_finished_trial_of_a_large_study(browser, ser
 
 
 def test_trials_that_came_to_no_end_are_no_points(browser, served):
-    *_, small = served
-    charts = scatters(browser, small)
+    charts = scatters(browser, served.small)
     # Of the varied study the complete one, the repeated one and that with several seeds.
     depths, errors = zip(*charts["depth val_error"]["points"], strict=True)
     assert depths == (20, 20, 20)
@@ -155,8 +175,7 @@ def test_trials_that_came_to_no_end_are_no_points(browser, served):
 
 
 def test_parallel_coordinates_and_bars_are_drawn_too(browser, served):
-    address, *_ = served
-    scatters(browser, address)
+    scatters(browser, served.address)
     wait_for(lambda: "Parallel Coordinates" in browser.page_source)
     browser.execute_script(
         "[...document.querySelectorAll('*')].filter(e => e.textContent === 'Parallel Coordinates')"
@@ -168,14 +187,17 @@ def test_parallel_coordinates_and_bars_are_drawn_too(browser, served):
 
 
 def test_learning_curves_are_drawn(browser, served):
-    address, *_ = served
-    browser.get(address.replace("depth-vs-performance", "learning-curves"))
+    browser.get(served.address.replace("depth-vs-performance", "learning-curves"))
     lines = (
         "return [...document.querySelectorAll('.js-plotly-plot')]"
         ".map(e => (e.data || []).filter(t => t.mode === 'lines+markers' && t.x.length === 2).length)"
     )
     # The losses; the study reports no accuracies, and empty charts are left out.
     wait_for(lambda: browser.execute_script(lines) == [20, 20])
+
+
+def table(address, view):
+    return address.replace("compareRunsMode=CHART&", "").replace("depth-vs-performance", view)
 
 
 CELLS = """
@@ -186,8 +208,8 @@ return [...document.querySelectorAll('.ag-center-cols-container .ag-row')]
 
 
 def test_the_leaderboard_is_sorted_by_validation_error(browser, served):
-    address, errors, _ = served
-    browser.get(address.replace("compareRunsMode=CHART&", "").replace("depth-vs-performance", "leaderboard"))
+    errors = served.errors
+    browser.get(table(served.address, "leaderboard"))
     wait_for(lambda: re.search(rf"{len(errors)}\D*matching runs", re.sub("<[^>]*>", "", browser.page_source)))
     shown = [float(text) for text in wait_for(lambda: browser.execute_script(CELLS))]
 
@@ -197,10 +219,51 @@ def test_the_leaderboard_is_sorted_by_validation_error(browser, served):
 
 
 def test_all_views_are_offered(browser, served):
-    address, *_ = served
-    browser.get(address)
+    browser.get(served.address)
     offered = "//button[contains(., 'Depth vs performance')]"
     [menu] = wait_for(lambda: browser.find_elements("xpath", offered))
     menu.click()
-    for name in ("Learning curves", "Leaderboard"):
+    for name in ("Learning curves", "Leaderboard", "Outcomes"):
         wait_for(lambda name=name: name in browser.page_source)
+
+
+def text_of(browser):
+    """What the page shows, however many elements it is spread over."""
+    return " ".join(browser.execute_script("return document.body.innerText").split())
+
+
+def test_how_trials_ended_is_told_apart(browser, served):
+    browser.get(table(served.small, "outcomes"))
+    for outcome in ("complete", "pruned", "infeasible", "repeated", "failed: loss became NaN"):
+        wait_for(lambda outcome=outcome: f"Group: {outcome} " in text_of(browser))
+    assert "worse than the median" in text_of(browser)
+
+
+def test_runs_are_grouped_by_family(browser, served):
+    browser.get(table(served.address, "leaderboard"))
+    [menu] = wait_for(lambda: browser.find_elements("xpath", "//button[contains(., 'Group by')]"))
+    menu.click()
+    family = "//*[@role='menuitemcheckbox'][normalize-space()='block']"
+    wait_for(lambda: browser.find_elements("xpath", family))[0].click()
+    for family in ("plain", "residual"):
+        wait_for(lambda family=family: f"Group: {family} " in text_of(browser))
+
+
+PICTURES = """
+return [...document.querySelectorAll('img')].filter(one => one.src.includes('get-artifact'))
+  .map(one => [new URL(one.src).searchParams.get('path'), one.complete && one.naturalWidth])
+"""
+
+
+def test_the_studys_run_shows_the_pictures_of_the_report(browser, served):
+    browser.get(served.study_run)
+    shown = wait_for(lambda: browser.execute_script(PICTURES))
+    wait_for(lambda: all(width for _, width in browser.execute_script(PICTURES)))
+    room = browser.execute_script("return document.documentElement.clientWidth")
+    assert all(width < room / 2 for _, width in browser.execute_script(PICTURES)), "the rest has room"
+    assert [path for path, _ in shown] == [
+        f"report/small/{name}.png" for name in ("depth_curve", "costs", "learning_curves")
+    ]
+    text = wait_for(lambda: found if "Best:" in (found := text_of(browser)) else None)
+    assert "Finished: all trials are done" in text
+    assert "digits" in text

@@ -16,6 +16,8 @@ from tests.services import free_port
 from tests.tracking.store_content import read_content
 from tests.tracking.studies import Study, steps_of_a_varied_study, varied_study
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -12,6 +12,8 @@ from archsearch.tracking.mirror import Mirror
 from tests.tracking.store_content import read_content
 from tests.tracking.studies import START, Study, steps_of_a_varied_study, varied_study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def synced(tmp_path_factory, empty_store):
@@ -89,6 +91,10 @@ def test_params_are_bare_for_the_architecture_and_dotted_for_the_rest(content):
     assert content["replicate 5 1"]["params"] == content["trial 5"]["params"]
 
 
+def test_data_stand_at_each_run_once(content):
+    assert {tuple(run["data"]) for run in content.values()} == {(("digits", "5e0f" * 3),)}
+
+
 def test_tags_say_where_a_run_belongs(content):
     tags = content["trial 5"]["tags"]
     assert tags["archsearch.study"] == "depth"
@@ -137,7 +143,8 @@ def test_a_replicate_trained_again_has_one_run_and_each_epoch_once(content):
 def test_syncing_again_changes_nothing(synced, content, monkeypatch):
     folder, uri = synced
     written = []
-    for method in ("create_run", "log_batch", "set_terminated", "update_run", "create_experiment"):
+    methods = ("create_run", "log_batch", "log_inputs", "set_terminated", "update_run", "create_experiment")
+    for method in methods:
         monkeypatch.setattr(MlflowClient, method, lambda *_, name=method, **__: written.append(name))
     sync(folder, uri)
     assert written == []
@@ -154,6 +161,19 @@ def test_following_gives_what_reading_the_finished_journal_gives(folder, uri, co
     mirror.catch_up()
 
     assert read_content(uri) == content
+
+
+def test_data_are_written_once_however_often_a_run_changes(folder, uri, content, monkeypatch):
+    written, real = [], MlflowClient.log_inputs
+    monkeypatch.setattr(
+        MlflowClient, "log_inputs", lambda client, run, data: written.append(run) or real(client, run, data)
+    )
+    mirror = Mirror(folder, uri)
+    for _ in steps_of_a_varied_study(Study(folder)):
+        mirror.catch_up()
+    mirror.catch_up()
+    Mirror(folder, uri).catch_up()
+    assert len(written) == len(set(written)) == len(content)
 
 
 class CrashError(Exception):
@@ -177,7 +197,8 @@ def test_a_mirror_that_crashed_anywhere_leaves_nothing_twice(folder, uri, conten
 
         return call
 
-    for method in ("create_experiment", "create_run", "log_batch", "set_terminated", "delete_tag"):
+    methods = ("create_experiment", "create_run", "log_batch", "log_inputs", "set_terminated", "delete_tag")
+    for method in methods:
         monkeypatch.setattr(MlflowClient, method, crash_at_last(method))
     with pytest.raises(CrashError):
         Mirror(folder, uri).catch_up()
@@ -220,6 +241,16 @@ class TestOpenRuns:
         with RunFolderLock(folder):
             sync(folder, uri)
         assert statuses() == {"study": "FINISHED", "trial 0": "KILLED"}
+
+    def test_that_were_closed_get_the_end_that_comes_later(self, folder, uri):
+        study = Study(folder).session().trial(0).started(0).epoch(0, 0, 0.5)
+        sync(folder, uri)
+        closed = read_content(uri)["trial 0"]
+        study.session().started(0, attempt=2).epoch(0, 1, 0.4).told(0, "pruned")
+        sync(folder, uri)
+        ended = read_content(uri)["trial 0"]
+        assert (closed["status"], ended["status"]) == ("KILLED", "KILLED")
+        assert ended["end"] - closed["end"] == 4 * 250
 
 
 def test_seeds_that_are_added_later_give_the_first_one_a_run_of_its_own(folder, uri):

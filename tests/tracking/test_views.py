@@ -13,6 +13,7 @@ from archsearch.tracking import sync, view_link
 from archsearch.tracking.colours import run_colour
 from archsearch.tracking.pages import WholeStudies, widen
 from archsearch.tracking.views import experiment_tags
+from tests.tracking.store_content import read_content
 from tests.tracking.studies import Study, varied_study
 
 PREFIX = "mlflow.sharedViewState."
@@ -25,8 +26,8 @@ def decode(tags):
     return {name.removeprefix(PREFIX): view for name, view in views.items()}
 
 
-def views_of(trials, varied=()):
-    return decode(experiment_tags(1_000, varied, trials))
+def views_of(trials, varied=(), objectives=None):
+    return decode(experiment_tags(1_000, varied, trials, objectives=objectives or {}))
 
 
 def parallel_axes(trials, varied=()):
@@ -48,7 +49,7 @@ def test_the_link_opens_a_view_that_is_written():
 def test_the_first_view_is_listed_first():
     created = {view["name"]: view["createdAt"] for view in views_of([]).values()}
     latest_first = sorted(created, key=created.get, reverse=True)
-    assert latest_first == ["Depth vs performance", "Learning curves", "Leaderboard"]
+    assert latest_first == ["Depth vs performance", "Learning curves", "Leaderboard", "Outcomes"]
 
 
 def test_parallel_coordinates_have_what_differs_and_every_trial_has():
@@ -62,18 +63,47 @@ def test_parallel_coordinates_have_what_differs_and_every_trial_has():
 def test_the_table_has_what_is_searched():
     state = views_of([PLAIN], ["depth", "training.learning_rate"])["leaderboard"]["state"]
     assert state["selectedColumns"] == [
-        "metrics.`val_error`",
+        *("metrics.`val_error`", "metrics.`train_error`"),
         *("params.`block`", "params.`depth`", "params.`width`", "params.`shortcut`"),
         "params.`training.learning_rate`",
-        *("metrics.`parameters`", "metrics.`train_error`", "tags.`archsearch.outcome`"),
+        *("metrics.`parameters`", "metrics.`macs`", "tags.`archsearch.phase`", "tags.`archsearch.outcome`"),
     ]
-    assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`val_error`", True)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "by", "less_is_better", "first_columns"),
+    [
+        ({}, "val_error", True, ["val_error", "train_error"]),
+        ({"val_accuracy": "maximize"}, "val_error", True, ["val_error", "train_error"]),
+        (
+            {"val_loss": "minimize", "macs": "minimize"},
+            "val_loss",
+            True,
+            ["val_loss", "macs", "val_error", "train_error"],
+        ),
+        ({"val_auc": "maximize"}, "val_auc", False, ["val_auc", "val_error", "train_error"]),
+    ],
+)
+def test_the_table_is_sorted_by_what_the_study_optimises(objectives, by, less_is_better, first_columns):
+    for key in ("depth-vs-performance", "learning-curves", "leaderboard"):
+        state = views_of([PLAIN], objectives=objectives)[key]["state"]
+        assert (state["orderByKey"], state["orderByAsc"]) == (f"metrics.`{by}`", less_is_better)
+    columns = [column for column in state["selectedColumns"] if column.startswith("metrics.")]
+    assert columns[: len(first_columns)] == [f"metrics.`{name}`" for name in first_columns]
+    assert len(set(columns)) == len(columns)
+
+
+def test_the_outcomes_are_of_all_trials():
+    state = views_of([PLAIN])["outcomes"]["state"]
+    assert state["searchFilter"] == "tags.`archsearch.kind` = 'trial'"
+    assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": "archsearch.outcome"}]
 
 
 def test_a_view_fits_into_a_tag():
     many = [f"training.setting_{number}" for number in range(200)]
     # MLflow's own limit for a tag of an experiment.
-    assert all(len(value) < 20_000 for value in experiment_tags(0, many, [PLAIN]).values())
+    tags = experiment_tags(0, many, [PLAIN], objectives={})
+    assert all(len(value) < 20_000 for value in tags.values())
 
 
 class TestSync:
@@ -91,7 +121,7 @@ class TestSync:
         monkeypatch.setattr(MlflowClient, "set_experiment_tag", lambda *given: written.append(given))
         assert tags() == first
         assert written == []
-        assert sorted(decode(first)) == ["depth-vs-performance", "leaderboard", "learning-curves"]
+        assert sorted(decode(first)) == ["depth-vs-performance", "leaderboard", "learning-curves", "outcomes"]
         assert first["mlflow.experimentKind"] == "custom_model_development"
 
     def test_leaves_what_others_tagged(self, tags, folder, uri):
@@ -139,6 +169,62 @@ class TestDescription:
         )
         assert "- to maximize `val_accuracy`" in text
         assert "archsearch report depth" in text
+
+    def test_stands_above_the_table_of_runs_until_somebody_writes_another(self, folder, uri, describe):
+        study = Study(folder).session()
+        text = describe()
+        client, [experiment] = MlflowClient(uri), sync_ids(folder, uri)
+        assert client.get_experiment(experiment).tags["mlflow.note.content"] == text
+        client.set_experiment_tag(experiment, "mlflow.note.content", "mine")
+        assert describe() == text
+        assert client.get_experiment(experiment).tags["mlflow.note.content"] == "mine"
+        study.add("finished", reason="done")
+        assert client.get_experiment(*sync_ids(folder, uri)).tags["mlflow.note.content"] == describe()
+
+    def test_shows_the_pictures_of_the_report_above_all(self, folder, uri, describe):
+        varied_study(folder)
+        (folder / "report" / "small").mkdir(parents=True)
+        (folder / "report" / "small" / "depth_curve.png").write_bytes(b"PNG")
+        said = "- **plain: degradation.** It gets worse.\n"
+        (folder / "report" / "conclusion.md").write_text(f"{said}\n![Depth](small/depth_curve.png)\n")
+
+        text = describe()
+        assert text.startswith(said)
+        [run, path] = re.search(r"!\[Depth\]\(get-artifact\?run_uuid=(\w+)&path=([^)]*)\)", text).groups()
+        assert MlflowClient(uri).get_run(run).data.tags["archsearch.kind"] == "study"
+        assert path in [file.path for file in MlflowClient(uri).list_artifacts(run, "report/small")]
+        assert describe() == text
+
+
+class TestNotes:
+    def test_say_how_each_trial_ended(self, folder, uri):
+        varied_study(folder)
+        sync(folder, uri)
+        notes = {
+            key: run["tags"]["mlflow.note.content"].partition("\n")[0]
+            for key, run in read_content(uri).items()
+            if key.startswith("trial")
+        }
+        assert notes == {
+            "trial 0": "**Complete**: val_error 0.0250, train_error 0.0100.",
+            "trial 1": "**Pruned**: worse than the median.",
+            "trial 2": "**Infeasible**: parameters is 1056, must be at most 1000.",
+            "trial 3": "**Failed**: loss became NaN.",
+            "trial 4": "**Repeated**: val_error 0.0250.",
+            "trial 5": "**Complete**: val_error 0.0250, means over 3 seeds.",
+        }
+
+    def test_of_a_trial_that_is_trained_again_says_nothing_of_its_end(self, folder, uri):
+        study = Study(folder).session().trial(0, (1,)).started(0, 1).told(0, val_error=0.1)
+        study.trial(0, (1, 2)).started(0, 2)
+        sync(folder, uri)
+        assert read_content(uri)["trial 0"]["tags"]["mlflow.note.content"].startswith("**Not finished**.\n")
+
+    def test_name_the_command_that_tells_all(self, folder, uri):
+        varied_study(folder)
+        sync(folder, uri)
+        note = read_content(uri)["trial 5"]["tags"]["mlflow.note.content"]
+        assert "archsearch show depth --trial 5 " in note
 
 
 class TestColours:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,14 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from archsearch.data import load_dataset
-from archsearch.errors import CheckpointError
 from archsearch.training import Compute, EpochReport, Job, Pack, Result, train
 from archsearch.training import checkpointing as rule
-from archsearch.training.checkpoint import identify, read_checkpoint
+from archsearch.training.group import Group
+from archsearch.training.memory import MemoryMeter
 from archsearch.training.values import Checkpointing, as_pack
 from tests.training.conftest import small_job
 
@@ -141,6 +138,54 @@ def test_what_was_cut_off_ends_as_if_it_had_not_been(
         assert_same_weights(one, other)
 
 
+@pytest.mark.parametrize(("case", "seeds"), EVERYDAY)
+def test_a_paused_training_goes_on_to_the_bits_of_one_that_never_paused(
+    case: str, seeds: tuple[int, ...], tmp_path: Path
+) -> None:
+    whole, paused = (works(case, tmp_path / name, seeds=seeds) for name in ("whole", "paused"))
+    undisturbed, ends = run(whole)
+
+    rungs = [run(_pausing_after(paused, epochs)) for epochs in (1, 3, EPOCHS)]
+
+    for epochs, (reports, results) in zip((1, 3), rungs, strict=False):
+        assert [result.outcome for result in results] == ["paused"] * len(seeds)
+        assert {result.epochs for result in results} == {epochs}
+        assert shown(reports) == shown([report for report in undisturbed if report.epoch < epochs])
+    assert [report.recalled for report in rungs[1][0] if report.seed == 5] == [True, False, False]
+    assert shown(rungs[2][1]) == shown(ends)
+    for one, other in zip(as_pack(whole).jobs, as_pack(paused).jobs, strict=True):
+        assert_same_weights(one, other)
+
+
+def test_a_pause_writes_a_state_whenever_that_is_due_otherwise(tmp_path: Path) -> None:
+    job = works("residual", tmp_path, seeds=(5,))
+    seldom = replace(job, checkpointing=replace(job.checkpointing, every_s=1e6), pause_after=2)
+    run(seldom)
+
+    reports, _ = run(replace(seldom, pause_after=None))
+
+    assert [report.recalled for report in reports] == [True, True, False, False]
+
+
+def test_what_cannot_keep_its_state_begins_anew_and_says_so(tmp_path: Path) -> None:
+    job = works("residual", tmp_path, seeds=(5,))
+    (tmp_path / "file").touch()
+    nowhere = replace(job, checkpointing=Checkpointing(str(tmp_path / "file" / "x"), 0), pause_after=2)
+
+    _, (paused,) = run(nowhere)
+    reports, (end,) = run(replace(nowhere, pause_after=None))
+
+    assert paused.outcome == "paused"
+    assert "its state could not be kept" in paused.note
+    assert not any(report.recalled for report in reports)
+    assert end.outcome == "complete"
+
+
+def _pausing_after(work: Job | Pack, epochs: int) -> Job | Pack:
+    jobs = tuple(replace(job, pause_after=epochs) for job in as_pack(work).jobs)
+    return jobs[0] if len(jobs) == 1 else Pack(jobs)
+
+
 def test_one_that_had_but_to_be_evaluated_is_only_that(tmp_path: Path) -> None:
     whole, cut = (works("highway", tmp_path / name, seeds=(5,)) for name in ("whole", "cut"))
     _, ends = run(whole)
@@ -207,102 +252,47 @@ def test_a_stop_is_heard_while_epochs_are_recalled(tmp_path: Path) -> None:
     assert (end.value.value.outcome, end.value.value.epochs) == ("stopped", 2)
 
 
-@pytest.fixture
-def kept(tmp_path: Path) -> Job:
-    """A job of which three epochs are kept."""
-    job = works("residual", tmp_path, seeds=(5,))
-    cut_off(job, 3)
-    return job
+def test_the_memory_of_a_pack_is_shared_out_and_a_share_goes_on_alone(tmp_path: Path, monkeypatch) -> None:
+    work = works("highway", tmp_path, seeds=(5, 6, 7))
+    monkeypatch.setattr(MemoryMeter, "peak_mib", lambda _: 300.0)
+    cut_off(work, 1)
+    monkeypatch.setattr(MemoryMeter, "peak_mib", lambda _: 30.0)
+
+    _, (alone,) = run(work.jobs[0])
+    _, rest = run(Pack(work.jobs[1:]))
+
+    assert alone.metrics["peak_memory_mib"] == pytest.approx(100)
+    assert [result.metrics["peak_memory_mib"] for result in rest] == [pytest.approx(100)] * 2
 
 
-def rewrite(job: Job, **changes: object) -> None:
-    """Change something in a state, and leave the rest of the file as it is."""
-    path = job.checkpointing.path
-    tensors = load_file(path)
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata()
-    if "weight" in changes:
-        name = next(name for name in tensors if name.startswith("network.") and name.endswith("weight"))
-        tensors[name].view(-1)[0] += changes["weight"]
-    if "seconds" in changes:
-        state = json.loads(metadata["state"])
-        state["figures"]["seconds"] = changes["seconds"]
-        metadata["state"] = json.dumps(state)
-    save_file(tensors, path, metadata)
+def test_one_that_ended_while_epochs_were_recalled_is_not_trained_again_alone(
+    tmp_path: Path, monkeypatch
+) -> None:
+    work = works("residual", tmp_path, seeds=(5, 6, 7))
+    cut_off(work, 2)
+    train_epoch = Group.train_epoch
 
+    def refuse_packs(self, epoch):
+        if len(self.replicates) > 1:
+            raise torch.OutOfMemoryError("no")
+        return train_epoch(self, epoch)
 
-def cut_in_half(job: Job) -> None:
-    path = Path(job.checkpointing.path)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    monkeypatch.setattr(Group, "train_epoch", refuse_packs)
+    training, answer, results = train(work), None, []
+    while True:
+        try:
+            event = training.send(answer)
+        except StopIteration as end:
+            results.append(end.value)
+            break
+        answer = isinstance(event, EpochReport) and (event.seed, event.epoch) == (6, 0)
+        results += [event] if isinstance(event, Result) else []
 
-
-def flip_a_bit(job: Job) -> None:
-    path = Path(job.checkpointing.path)
-    content = bytearray(path.read_bytes())
-    content[-100] ^= 4
-    path.write_bytes(content)
-
-
-DAMAGES = {
-    "cut short": cut_in_half,
-    "a flipped bit": flip_a_bit,
-    "empty": lambda job: Path(job.checkpointing.path).write_bytes(b""),
-    "something else": lambda job: Path(job.checkpointing.path).write_bytes(b"\x80\x04K\x01." * 99),
-    "another weight": lambda job: rewrite(job, weight=0.5),
-    "another figure": lambda job: rewrite(job, seconds=1.0),
-    "weights alone": lambda job: save_file(load_file(job.checkpointing.path), job.checkpointing.path),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_state_is_noticed(damage, kept: Job) -> None:
-    identity = identify(kept, load_dataset(kept.data).fingerprint)
-    assert read_checkpoint(kept.checkpointing.path, identity).epochs == 3
-    damage(kept)
-    with pytest.raises(CheckpointError, match="it is damaged"):
-        read_checkpoint(kept.checkpointing.path, identity)
-
-
-def test_a_training_with_a_damaged_state_begins_anew_and_says_so(kept: Job, tmp_path: Path) -> None:
-    flip_a_bit(kept)
-    reports, (result,) = run(kept)
-    undisturbed, _ = run(works("residual", tmp_path / "whole", seeds=(5,)))
-    assert shown(reports) == shown(undisturbed)
-    assert not any(report.recalled for report in reports)
-    assert result.note.startswith(
-        "began anew, as an earlier attempt's state could not be used: it is damaged"
-    )
-    assert result.outcome == "complete"
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"seed": 6}, "seed"),
-        ({"compute": Compute(precision="bf16")}, "precision"),
-        ({"training": {"epochs": 5}}, "training"),
-        ({"data": {"train_limit": 299}}, "data"),
-        ({"architecture": {"width": 5}}, "architecture"),
-    ],
-)
-def test_a_state_of_another_training_is_not_used(changes, named: str, kept: Job) -> None:
-    other = small_job(**{"training": {"epochs": EPOCHS}, **changes})
-    assert other.replicate == (kept.trial, other.seed)
-    with pytest.raises(CheckpointError, match=f"it is of another {named}$"):
-        read_checkpoint(kept.checkpointing.path, identify(other, load_dataset(other.data).fingerprint))
-
-
-def test_a_state_of_a_network_that_a_plugin_has_changed_is_not_used(kept: Job, monkeypatch) -> None:
-    read = rule.read_checkpoint
-
-    def read_less(*arguments):
-        checkpoint = read(*arguments)
-        return replace(checkpoint, network=dict(list(checkpoint.network.items())[1:]))
-
-    monkeypatch.setattr(rule, "read_checkpoint", read_less)
-    reports, (result,) = run(kept)
-    assert [report.recalled for report in reports] == [False] * EPOCHS
-    assert "it is of a network with other weights" in result.note
+    assert [(result.seed, result.outcome) for result in results] == [
+        (6, "stopped"),
+        (5, "complete"),
+        (7, "complete"),
+    ]
 
 
 def test_a_full_disk_ends_no_training(tmp_path: Path, monkeypatch) -> None:

@@ -17,7 +17,7 @@ from archsearch.data.module import ImageDataModule
 from archsearch.errors import DataError, RunFolderError
 from archsearch.models import build_network
 from archsearch.training import Compute, group, loop
-from archsearch.training.evaluation import evaluate_test, load_network
+from archsearch.training.evaluation import FinalEvaluator, load_network
 from archsearch.training.module import Classifier
 from tests.training.conftest import figures, run_job, small_job
 
@@ -152,6 +152,13 @@ def test_a_training_that_is_asked_to_stop_stops():
     assert result.metrics["val_loss"] == reports[-1].metrics["val_loss"]
 
 
+def test_a_wish_to_stop_that_comes_after_the_last_epoch_changes_nothing():
+    reports, result = run_job(small_job(training={"epochs": 2}), stop_after=2)
+
+    assert (len(reports), result.outcome) == (2, "complete")
+    assert result.metrics["val_loss"] == run_job(small_job(training={"epochs": 2}))[1].metrics["val_loss"]
+
+
 def test_a_loss_that_is_not_a_number_is_a_failure():
     reports, result = run_job(
         small_job(architecture={"norm": "none"}, training={"learning_rate": 1e6, "schedule": "constant"})
@@ -215,7 +222,7 @@ def test_weights_are_those_of_the_end_and_the_test_split_is_read_with_them(tmp_p
     dataset = load_dataset(job.data)
     network = load_network(job.architecture, dataset.input_shape, dataset.num_classes, weights_path=str(path))
     data = ImageDataModule(dataset, job.training, job.seed)
-    for split, measured in (("val", result.metrics), ("test", evaluate_test(job, str(path)))):
+    for split, measured in (("val", result.metrics), ("test", FinalEvaluator().evaluate(job, path))):
         loader = getattr(data, f"{split}_dataloader")()
         with torch.no_grad():
             logits = torch.cat([network(images) for images, _ in loader])
@@ -226,6 +233,27 @@ def test_weights_are_those_of_the_end_and_the_test_split_is_read_with_them(tmp_p
         assert measured[f"{split}_loss"] == pytest.approx(
             nn.functional.cross_entropy(logits, labels).item(), rel=1e-5
         )
+
+
+def test_trainings_evaluated_one_after_the_other_are_each_evaluated_as_if_alone(tmp_path):
+    jobs = [
+        small_job(seed=0, weights_path=str(tmp_path / "0")),
+        small_job(seed=1, weights_path=str(tmp_path / "1")),
+        small_job(architecture={"depth": 14}, weights_path=str(tmp_path / "deep")),
+        small_job(seed=2, weights_path=str(tmp_path / "2")),
+    ]
+    for job in jobs:
+        run_job(job)
+
+    evaluator = FinalEvaluator()
+    found = [evaluator.evaluate(job, job.weights_path) for job in jobs]
+
+    latencies = [one.pop("latency_ms") for one in found]
+    alone = [FinalEvaluator().evaluate(job, job.weights_path) for job in jobs]
+    assert [{**one, "latency_ms": 0} for one in found] == [{**one, "latency_ms": 0} for one in alone]
+    assert len({one["test_loss"] for one in found}) == 4
+    # one architecture, one latency
+    assert latencies[0] == latencies[1] == latencies[3] != latencies[2]
 
 
 def test_no_weights_are_left_by_a_training_that_did_not_finish(tmp_path):

@@ -7,6 +7,8 @@ import pytest
 
 from archsearch.training.failure import is_out_of_memory
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import resource
 from tests.training.conftest import run_job, small_job

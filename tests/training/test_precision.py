@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from archsearch.training.hardware import computes_bf16
 from benchmarks.precision import NETWORKS, describe_pairs, judge, train_pairs
 
 
@@ -45,6 +46,7 @@ def test_a_row_gives_the_difference_and_its_interval():
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.skipif(not computes_bf16("cpu"), reason="this processor emulates bf16, which takes minutes")
 def test_bf16_is_within_the_noise_of_seeds_over_all_families():
     found = judge([train_pairs(fields, seeds=6, epochs=4) for fields in NETWORKS.values()])
 

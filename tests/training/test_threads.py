@@ -75,7 +75,7 @@ def test_a_small_network_takes_one_thread_and_the_busy_machine_is_not_measured(m
 
 
 def test_fewer_workers_must_make_the_whole_machine_faster(monkeypatch):
-    alone = {1: 100, 2: 60, 4: 40, 8: 39}
+    alone = {1: 100, 2: 60, 4: 40, 8: 30}
     asked = pretend(monkeypatch, alone, {1: 20, 2: 19, 4: 21, 8: 30})
     free = share([1, 2, 4, 8])
     pretend(monkeypatch, alone, {1: 30, 2: 20, 4: 15, 8: 30})
@@ -89,10 +89,15 @@ def test_fewer_workers_must_make_the_whole_machine_faster(monkeypatch):
 
 
 def test_what_gains_least_alone_is_not_timed_on_the_busy_machine(monkeypatch):
-    asked = pretend(monkeypatch, {1: 100, 8: 80}, {1: 20, 8: 10})
+    # so many workers are allowed to slow each other down by 1, 1.5, 2, 2.5
+    asked = pretend(monkeypatch, {1: 100, 2: 80, 4: 49, 8: 35}, {1: 20, 4: 19})
+    chosen = share([1, 2, 4, 8])
+    pretend(monkeypatch, {1: 17.5, 2: 14.9})
+    at_once = share([1, 2])
 
-    assert share([1, 8]).threads == 1
-    assert asked == [(1, 8)]
+    assert asked == [(1, 8), (4, 2)]
+    assert (chosen.threads, at_once.threads) == (1, 1)
+    assert at_once.reason.endswith("a step alone on 1: 17.5 ms, 2: 14.9 ms, too little for fewer workers)")
 
 
 def test_cores_that_stay_idle_otherwise_are_taken_where_a_step_gains(monkeypatch):
@@ -141,7 +146,7 @@ def test_a_worker_that_fails_ends_the_measurement_of_all_with_its_reason(monkeyp
         return lambda: None
 
     monkeypatch.setattr(threads, "build_step", fails)
-    monkeypatch.setattr(threads, "fewest_that_gain", max)
+    monkeypatch.setattr(threads._Probe, "time_alone", lambda *_: {1: 1.0, 2: 0.5})
 
     chosen = share([1, 2], cores=2)
 

@@ -12,7 +12,8 @@ from archsearch.errors import ArchsearchError
 from archsearch.execution.ray_cluster import import_ray, probe
 from archsearch.tracking.address import hide_passwords, resolve_uri, sqlite_path
 
-_TIMEOUT_S = 20.0
+# To import MLflow alone takes as long as 20 s where other things run.
+_TIMEOUT_S = 45.0
 _RAY_TIMEOUT_S = 15.0
 
 

@@ -27,12 +27,12 @@ class Forecast:
     Attributes:
         frac: Share of the whole work that is done, by the time that it takes.
         seconds_left: Until all trainings have ended; None while nothing was measured.
-        trials: Trials in the end, without infeasible ones.
+        trials: Trials in the end, without infeasible ones; None where a budget alone ends the search.
     """
 
     frac: float
     seconds_left: float | None
-    trials: int
+    trials: int | None
 
 
 @dataclass(frozen=True)
@@ -58,20 +58,30 @@ class Follower:
     Args:
         study: The study.
         workload: Counts its trainings' work.
+
+    Attributes:
+        spending: What was spent.
+        speed: How long trainings take here.
+        trainings: Those that run.
+        to_come: Those that are still to come.
+        slots: Trainings at a time.
+        pack: Replicates that are trained as one network, at most.
+        paused: Work and epochs done of each replicate that is paused.
     """
 
     def __init__(self, study: StudyConfig, workload: Workload) -> None:
         self._study = study
         self._workload = workload
-        self._to_come = ToCome(study, workload)
+        self.to_come = ToCome(study, workload)
         self._replay = Replay()
-        self._spending = Spending()
-        self._speed = Speed()
-        self._trainings = Trainings(self._speed, slots=1)
+        self.spending = Spending()
+        self.speed = Speed()
+        self.trainings = Trainings(self.speed, slots=1)
         self._place: Mapping[str, object] = {}
-        self._slots = 1
-        self._pack = 1
+        self.slots = 1
+        self.pack = 1
         self._done: list[float] = [0.0, 0.0]
+        self.paused: dict[tuple[int, int], tuple[Work, int]] = {}
         self._outcomes: dict[int, str] = {}
         self._best: dict[str, TrialHistory] = {}
 
@@ -82,24 +92,26 @@ class Follower:
 
     def hear(self, record: Record) -> None:
         """Take a record into account."""
-        self._spending.add(record)
+        self.spending.add(record)
         if record.kind in _DESCRIBING:
             self._replay.add(record)
         if record.kind == "epoch":
-            self._trainings.report(record)
+            self.trainings.report(record)
         elif record.kind == "session":
             self._begin_session(record)
         elif record.kind == "compute":
-            self._pack = record.fields.get("pack", 1)
+            self.pack = record.fields.get("pack", 1)
         elif record.kind == "started":
             trial = self.trials[record.fields["trial"]]
             work = self._workload.of_trial(trial)
-            self._trainings.start(record, work, work.macs / trial.macs if trial.macs else 0.0)
+            # what a training had done before its pause counts with what runs again
+            self._add_done(*self.paused.pop((trial.number, record.fields["seed"]), (work, 0)), sign=-1)
+            self.trainings.start(record, work, work.macs / trial.macs if trial.macs else 0.0)
         elif record.kind == "replicate":
             self._end_replicate(record)
         elif record.kind in ("trial", "told"):
             trial = self.trials[record.fields["trial"]]
-            self._to_come.note(trial)
+            self.to_come.note(trial)
             if record.kind == "told":
                 self._tell(trial)
 
@@ -108,7 +120,7 @@ class Follower:
 
         Not to be called beside a training in this process, which draws random numbers from the same source.
         """
-        self._to_come.look_ahead()
+        self.to_come.look_ahead()
 
     def look(self, now: float) -> Snapshot:
         """Say how far the study is.
@@ -119,7 +131,7 @@ class Follower:
         best = self._best.values()
         ranked = rank(reported_trials(best), self._study.objectives)
         return Snapshot(
-            rows=tuple(self._trainings.rows(now)),
+            rows=tuple(self.trainings.rows(now)),
             outcomes=Counter(self._outcomes.values()),
             best=ranked[0] if ranked else None,
             forecast=self.foresee(now),
@@ -127,35 +139,46 @@ class Follower:
 
     def foresee(self, now: float) -> Forecast:
         """Say what is to be expected; see `look`."""
-        running = self._trainings.seconds_left(now)
-        waiting, trials = self._to_come.waiting(
-            self._speed, self._trainings, slots=self._slots, pack=self._pack
-        )
-        left_s, work_left = schedule(self._slots, running, waiting, self._allowance())
-        done = self._speed.rates.epoch_s(Work(self._done[0], self._done[1], 1))
-        done += sum(self._speed.rates.epoch_s(work) * epochs for work, epochs in self._trainings.work_done())
+        running = self.trainings.seconds_left(now)
+        waiting, trials = self.to_come.waiting(self.speed, self.trainings, slots=self.slots, pack=self.pack)
+        left_s, work_left = schedule(self.slots, running, waiting, self._allowance())
+        done = self.speed.rates.epoch_s(Work(self._done[0], self._done[1], 1))
+        done += sum(self.speed.rates.epoch_s(work) * epochs for work, epochs in self.trainings.work_done())
         frac = done / (done + work_left) if work_left > 0 else float(done > 0)
         infeasible = sum(outcome == "infeasible" for outcome in self._outcomes.values())
-        trials += len(self.trials) - infeasible
-        return Forecast(frac, left_s if self._speed.measured else None, trials)
+        is_open = self._study.search and self._study.trials is None
+        total = None if is_open else trials + len(self.trials) - infeasible
+        return Forecast(frac, left_s if self.speed.measured else None, total)
 
     def _begin_session(self, record: Record) -> None:
-        place = {name: value for name, value in record.fields.items() if name not in ("pid", "clock")}
+        place = {
+            name: value
+            for name, value in record.fields.items()
+            if name not in ("pid", "clock", "preparing_s")
+        }
         if place != self._place:
             # Another machine, or more trainings at a time: what was measured says nothing of it.
-            self._speed = Speed()
+            self.speed = Speed()
         self._place = place
-        self._slots = record.fields.get("slots", 1)
-        self._trainings = Trainings(self._speed, self._slots)
+        self.slots = record.fields.get("slots", 1)
+        self.trainings = Trainings(self.speed, self.slots)
 
     def _end_replicate(self, record: Record) -> None:
         trial = self.trials[record.fields["trial"]]
-        share = self._trainings.end(record)
-        self._to_come.note(trial)
-        self._to_come.end(record, trial)
+        share = self.trainings.end(record)
+        if record.fields.get("taken_over"):
+            share = self._workload.of_trial(trial)
+        self.to_come.note(trial)
+        self.to_come.end(record, trial)
+        self.paused.pop((trial.number, record.fields["seed"]), None)
         if share is not None and record.fields["outcome"] != "lost":
-            self._done[0] += share.macs * record.fields["epochs"]
-            self._done[1] += share.calls * record.fields["epochs"]
+            self._add_done(share, record.fields["epochs"])
+            if record.fields["outcome"] == "paused":
+                self.paused[trial.number, record.fields["seed"]] = share, record.fields["epochs"]
+
+    def _add_done(self, share: Work, epochs: int, *, sign: int = 1) -> None:
+        self._done[0] += sign * share.macs * epochs
+        self._done[1] += sign * share.calls * epochs
 
     def _tell(self, trial: TrialHistory) -> None:
         self._outcomes[trial.number] = trial.outcome or ""
@@ -170,8 +193,8 @@ class Follower:
             self._best[trial.phase] = rank(ended, self._study.objectives)[0]
 
     def _allowance(self) -> Allowance:
-        budget, spent, groups = self._study.budget, self._spending, self._trainings.groups
-        epochs_left = [self._trainings.epochs_left(group) for group in groups]
+        budget, spent, groups = self._study.budget, self.spending, self.trainings.groups
+        epochs_left = [self.trainings.epochs_left(group) for group in groups]
         macs_left = sum(left * group.work.macs for left, group in zip(epochs_left, groups, strict=True))
         return Allowance(
             seconds=_left(budget.hours, spent.hours) * 3600,

@@ -25,7 +25,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a budget still allows apart from the trainings that run; nothing is started beyond it."""
+    """What a budget allows apart from the trainings that run; nothing that ends beyond it is begun."""
 
     seconds: float = math.inf
     epochs: float = math.inf
@@ -51,8 +51,10 @@ def schedule(
     heapq.heapify(free)
     epochs, macs, total = 0.0, 0.0, sum(running)
     for training in waiting:
-        if free[0] >= allowance.seconds or epochs >= allowance.epochs or macs >= allowance.macs:
+        end = free[0] + training.seconds
+        epochs, macs = epochs + training.epochs, macs + training.macs
+        if end > allowance.seconds or epochs > allowance.epochs or macs > allowance.macs:
             break
-        heapq.heapreplace(free, free[0] + training.seconds)
-        epochs, macs, total = epochs + training.epochs, macs + training.macs, total + training.seconds
+        heapq.heapreplace(free, end)
+        total += training.seconds
     return max(free, default=0.0), total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from archsearch.application.progress.schedule import Waiting
@@ -10,9 +10,9 @@ from archsearch.application.progress.speed import Speed
 from archsearch.application.progress.trainings import Trainings
 from archsearch.application.progress.workload import Work, Workload
 from archsearch.journal import Record, TrialHistory
-from archsearch.search.agenda import Agenda, Outstanding
-from archsearch.search.settling import UNDER_WAY
+from archsearch.search.agenda import Agenda, Need
 from archsearch.study import Cell, Dimension, StudyConfig, combine, label_values
+from archsearch.study.settings import BudgetSettings, TrainingSettings
 
 # What was counted of a cell's samples weighs as much as so many of its trials.
 _SAMPLES_WEIGHT = 2
@@ -47,25 +47,28 @@ class ToCome:
         self._open: dict[int, TrialHistory] = {}
         self._searched: dict[str, _Searched] = {}
         self._grid_sizes: dict[int, int] = {}
-        self._asked_macs = 0.0
-        self._trained_macs = 0.0
+        self._asked: dict[int, tuple[float, float]] = {}
 
     def note(self, trial: TrialHistory) -> None:
         """Take a trial into account that was made, trained, or has come to its end."""
         self._agenda.note(trial)
-        if trial.phase == "search" and trial.outcome is None and trial.number not in self._open:
-            self._add_searched(trial)
+        if trial.phase == "search":
+            if trial.outcome is None and trial.number not in self._open:
+                self._add_searched(trial, 1)
+            elif trial.outcome == "infeasible" and trial.number in self._open:
+                # what is not trained says nothing of what the next one takes
+                self._add_searched(trial, -1)
         self._open[trial.number] = trial
         if trial.outcome is not None and not self._missing_seeds(trial):
             del self._open[trial.number]
 
     def end(self, record: Record, trial: TrialHistory) -> None:
         """Take a ``replicate`` record into account: how much of the work of a search was done."""
-        if trial.phase == "search" and record.fields["outcome"] not in UNDER_WAY:
+        if trial.phase == "search" and record.fields["outcome"] != "lost":
             work = self._workload.of_trial(trial)
-            repeated = record.fields.get("repeated_of") is not None
-            self._asked_macs += work.macs * work.epochs
-            self._trained_macs += 0.0 if repeated else work.macs * record.fields["epochs"]
+            known = record.fields.get("repeated_of") is not None or record.fields.get("taken_over")
+            trained = 0.0 if known else work.macs * record.fields["epochs"]
+            self._asked[trial.number] = work.macs * work.epochs, trained
 
     def look_ahead(self) -> None:
         """Count some of the networks that are still to come, which takes two seconds at most."""
@@ -91,14 +94,30 @@ class ToCome:
         now = [*self._queued(running), *(self._expect(k) for k in outstanding if k.phase != "confirm")]
         last = [self._expect(kind) for kind in outstanding if kind.phase == "confirm"]
         # The conductor packs so that each idle slot is left something; confirmations begin when all are idle.
-        found = []
-        for kinds, idle in ((now, slots - len(running)), (last, slots)):
-            total = sum(trials * replicates for _, trials, replicates, _ in kinds)
-            most = max(1, min(pack, -(-total // max(1, idle))))
-            for work, trials, replicates, frac in kinds:
-                sizes = [most] * (replicates // most) + [replicates % most] * (replicates % most > 0)
-                found += [_wait_for(work, size, frac, speed) for size in sizes] * trials
-        return found, sum(kind.trials for kind in outstanding)
+        first, then = _pack(now, slots - len(running), pack, speed), _pack(last, slots, pack, speed)
+        if self._study.budget != BudgetSettings():
+            # What they take is kept for them, whatever else there is room for.
+            first, then = then, first
+        return first + then, sum(kind.trials for kind in outstanding)
+
+    def confirmations(self, speed: Speed, *, slots: int, pack: int) -> list[Waiting]:
+        """List the trainings that will confirm what the searches find, were these over now; see `waiting`."""
+        found = [self._expect(kind) for kind in self._outstanding() if kind.phase == "confirm"]
+        return _pack(found, slots, pack, speed)
+
+    def expect(self, cell: Cell) -> Work:
+        """The work that is to be expected of a trial that a cell's search will make."""
+        work = self._expected(cell)
+        if work.epochs:
+            return work
+        # Nothing of it could be counted.
+        epochs = self._study.base.get("training.epochs", TrainingSettings().epochs)
+        return Work(work.macs, work.calls, epochs)
+
+    @staticmethod
+    def wait_for(work: Work, replicates: int, speed: Speed) -> Waiting:
+        """What a training takes, or several as one network."""
+        return _wait_for(work, replicates, 1.0, speed)
 
     def _queued(self, running: Trainings) -> Iterator[_Kind]:
         for number, trial in sorted(self._open.items()):
@@ -106,28 +125,34 @@ class ToCome:
             if seeds and trial.architecture and trial.outcome != "infeasible":
                 yield self._workload.of_trial(trial), 1, len(seeds), 1.0
 
-    def _expect(self, kind: Outstanding) -> _Kind:
+    def _expect(self, kind: Need) -> _Kind:
         if kind.phase == "search":
             assert kind.cell is not None
             work = self._expected(kind.cell)
             return work, kind.trials, 1, self._trained_frac(work)
         return self._work_of(kind), kind.trials, max(1, len(self._study.seeds)), 1.0
 
-    def _outstanding(self) -> list[Outstanding]:
+    def _outstanding(self) -> list[Need]:
         found = []
         for kind in self._agenda.outstanding():
             if kind.phase == "search":
                 assert kind.cell is not None
                 left = min(kind.trials, self._grid_left(kind.cell))
-                kind = Outstanding("search", kind.cell, trials=int(left))
+                kind = Need("search", kind.cell, trials=int(left))
             found.append(kind)
         return found
 
-    def _work_of(self, kind: Outstanding) -> Work:
+    def _work_of(self, kind: Need) -> Work:
         if kind.confirms is not None:
             return self._workload.of_trial(kind.confirms)
         if kind.cell is None:
             return self._workload.of_baseline(kind.name)
+        if kind.phase == "confirm":
+            # Any of those that its search has begun may be the best.
+            begun = [t for t in self._open.values() if t.phase == "search" and t.cell == kind.cell.values]
+            works = [self._workload.of_trial(trial) for trial in begun if trial.architecture]
+            if works:
+                return max(works, key=lambda work: work.macs * work.epochs)
         return self._expected(kind.cell)
 
     def _expected(self, cell: Cell) -> Work:
@@ -144,21 +169,21 @@ class ToCome:
         )
 
     def _trained_frac(self, work: Work) -> float:
-        """Share of a search's work that is done: less than 1 by pruning and repetitions."""
+        """Share of a search's work that is done: less than 1 by pruning, pausing and repetitions."""
         # by work, not by epochs: pruning may well spare the dear networks, or the cheap ones
         expected = work.macs * work.epochs
-        asked = self._asked_macs + expected
-        return (self._trained_macs + expected) / asked if asked else 1.0
+        asked = sum(asked for asked, _ in self._asked.values()) + expected
+        return (sum(trained for _, trained in self._asked.values()) + expected) / asked if asked else 1.0
 
-    def _add_searched(self, trial: TrialHistory) -> None:
+    def _add_searched(self, trial: TrialHistory, sign: int) -> None:
         sums = self._searched.setdefault(label_values(trial.cell), _Searched())
         if not trial.macs:
             return
         work = self._workload.of_trial(trial)
-        sums.trials += 1
-        sums.macs += work.macs * work.epochs
-        sums.calls += work.calls * work.epochs
-        sums.epochs += work.epochs
+        sums.trials += sign
+        sums.macs += sign * work.macs * work.epochs
+        sums.calls += sign * work.calls * work.epochs
+        sums.epochs += sign * work.epochs
 
     def _grid_left(self, cell: Cell) -> float:
         """Combinations that a grid has not proposed yet; without end for other samplers."""
@@ -175,7 +200,19 @@ class ToCome:
         if trial.outcome == "infeasible":
             return []
         replicates = [(seed, trial.replicates.get(seed)) for seed in trial.seeds]
-        return [seed for seed, known in replicates if known is None or known.outcome in UNDER_WAY]
+        return [seed for seed, known in replicates if known is None or known.outcome in (None, "lost")]
+
+
+def _pack(kinds: Iterable[_Kind], idle: int, pack: int, speed: Speed) -> list[Waiting]:
+    """Pack trainings as the conductor does, who leaves something to each idle slot."""
+    kinds = list(kinds)
+    total = sum(trials * replicates for _, trials, replicates, _ in kinds)
+    most = max(1, min(pack, -(-total // max(1, idle))))
+    found = []
+    for work, trials, replicates, frac in kinds:
+        sizes = [most] * (replicates // most) + [replicates % most] * (replicates % most > 0)
+        found += [_wait_for(work, size, frac, speed) for size in sizes] * trials
+    return found
 
 
 def _wait_for(work: Work, replicates: int, frac: float, speed: Speed) -> Waiting:

@@ -19,7 +19,7 @@ class Row:
         trial: Number of the trial.
         seeds: Of the replicates.
         epoch: Epochs that are done; of several replicates the mean.
-        epochs: Of how many.
+        epochs: Of how many, before it ends or is paused.
         accuracy: On the validation images after the latest epoch, mean of the replicates; None before one.
         frac: Share of the epochs that is done, the present one by the time that it usually takes.
     """
@@ -42,7 +42,7 @@ class _Replicate:
 
 
 @dataclass
-class _Group:
+class Group:
     """Replicates in training together.
 
     Attributes:
@@ -51,6 +51,7 @@ class _Group:
         warm: Whether a worker had trained something before.
         size: How many there were at first.
         together: How many have trained together in the latest epoch.
+        until: Epochs after which they end or are paused.
     """
 
     trial: int
@@ -60,6 +61,7 @@ class _Group:
     warm: bool
     size: int
     together: int
+    until: float
     replicates: dict[int, _Replicate] = field(default_factory=dict)
 
     @property
@@ -80,7 +82,7 @@ class Trainings:
         self._speed = speed
         self._slots = slots
         self._begun = 0
-        self._groups: dict[tuple[int, int], _Group] = {}
+        self._groups: dict[tuple[int, int], Group] = {}
 
     def __contains__(self, replicate: object) -> bool:
         return replicate in self._groups
@@ -90,7 +92,7 @@ class Trainings:
         return len(self.groups)
 
     @property
-    def groups(self) -> list[_Group]:
+    def groups(self) -> list[Group]:
         """Each group once, in the order of their trials."""
         found = {id(group): group for group in self._groups.values()}
         return sorted(found.values(), key=lambda group: (group.trial, min(group.replicates)))
@@ -104,7 +106,8 @@ class Trainings:
             # one that goes on from a checkpoint says nothing of how long a whole training takes
             warm = self._begun >= self._slots and record.fields.get("attempt", 1) == 1
             self._begun += 1
-            group = _Group(trial, work, images, record.time, warm, size=len(packed), together=len(packed))
+            size, until = len(packed), record.fields.get("until") or work.epochs
+            group = Group(trial, work, images, record.time, warm, size=size, together=size, until=until)
         group.replicates[seed] = _Replicate(record.time)
         self._groups[trial, seed] = group
 
@@ -154,9 +157,9 @@ class Trainings:
                     trial=group.trial,
                     seeds=tuple(sorted(group.replicates)),
                     epoch=int(epochs),
-                    epochs=int(group.work.epochs),
+                    epochs=int(group.until),
                     accuracy=statistics.fmean(known) if known else None,
-                    frac=min(1.0, done / group.work.epochs) if group.work.epochs else 0.0,
+                    frac=min(1.0, done / group.until) if group.until else 0.0,
                 )
             )
         return rows
@@ -172,9 +175,9 @@ class Trainings:
         return found
 
     @staticmethod
-    def epochs_left(group: _Group) -> float:
+    def epochs_left(group: Group) -> float:
         """Epochs that the replicates of a group have still before them, together."""
-        return sum(max(0.0, group.work.epochs - replicate.epochs) for replicate in group.replicates.values())
+        return sum(max(0.0, group.until - replicate.epochs) for replicate in group.replicates.values())
 
     def work_done(self) -> list[tuple[Work, int]]:
         """Shares of the work, and how many epochs of it the trainings that run have done."""
@@ -184,7 +187,7 @@ class Trainings:
             for replicate in group.replicates.values()
         ]
 
-    def _present_frac(self, group: _Group, now: float) -> float:
+    def _present_frac(self, group: Group, now: float) -> float:
         """How much of the present epoch is done, by the time that it usually takes."""
         if not self._speed.measured:
             return 0.0

@@ -10,12 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import InputError
 from archsearch.journal import TrialHistory
-from archsearch.search.candidates import Candidate, examine, examine_baseline
 from archsearch.study import Cell, StudyConfig, sample_search
+
+if TYPE_CHECKING:
+    from archsearch.search.candidates import Candidate
 
 _SAMPLES = 64
 _PATIENCE_S = 2.0
@@ -67,6 +69,9 @@ class Workload:
     def of_baseline(self, name: str) -> Work:
         """The same of a published network of the study's `include`."""
         if name not in self._baselines:
+            # It counts networks, for which it imports torch.
+            from archsearch.search.candidates import examine_baseline
+
             work = self._examined(examine_baseline(self._study, name))
             self._baselines[name] = work or Work(0, 0, 0)
         return self._baselines[name]
@@ -77,9 +82,11 @@ class Workload:
         Of a cell that was not counted: that of one of about its size, in proportion.
         """
         known = self._cells.get(cell.index)
-        if known is not None or not self._by_size:
-            return known or Work(0, 0, 0)
-        size = self._size(cell)
+        if known is None and self._by_size:
+            known = self._in_proportion(self._size(cell))
+        return known or Work(0, 0, 0)
+
+    def _in_proportion(self, size: float) -> Work:
         after = bisect_left(self._by_size, size, key=itemgetter(0))
         nearest, work = min(
             self._by_size[max(0, after - 1) : after + 1], key=lambda pair: abs(pair[0] - size)
@@ -88,6 +95,8 @@ class Workload:
 
     def look_ahead(self, cells: Iterable[Cell]) -> None:
         """Count networks of cells that have trials to come, in turns: one, and more for two seconds."""
+        from archsearch.search.candidates import examine
+
         started, spread = math.inf, _spread(list(cells))
         most = max(1, _SAMPLES // max(1, len(spread)))
         samples = [sample_search(self._study.space, cell.values, most) for cell in spread]
@@ -109,14 +118,13 @@ class Workload:
         self._by_size = sorted(counted, key=itemgetter(0))
 
     def _size(self, cell: Cell) -> float:
-        """About in what proportion a cell's first network takes time: layers of its blocks, width squared."""
+        """The size of a cell's first network that can be built."""
         if cell.index not in self._sizes:
             self._sizes[cell.index] = 1.0
             for values in sample_search(self._study.space, cell.values, 1):
                 with suppress(InputError):
                     architecture = self._study.resolve({**cell.values, **values}).architecture
-                    # without the first layer and the last
-                    self._sizes[cell.index] = max(1, architecture.depth - 2) * architecture.width**2
+                    self._sizes[cell.index] = estimate_size(architecture.depth, architecture.width)
         return self._sizes[cell.index]
 
     def _examined(self, candidate: Candidate) -> Work | None:
@@ -130,6 +138,11 @@ class Workload:
         images = min(self._train_images, data.get("train_limit") or self._train_images)
         steps = math.ceil(images / training["batch_size"])
         return Work(macs * images, depth * steps, training["epochs"])
+
+
+def estimate_size(depth: int, width: float) -> float:
+    """About in what proportion a network takes time: layers without the first and the last, width squared."""
+    return max(1, depth - 2) * width**2
 
 
 def _spread(cells: list[Cell]) -> list[Cell]:

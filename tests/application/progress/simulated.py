@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from archsearch.application.pacing import BudgetPacing
 from archsearch.application.progress import Follower, Snapshot
 from archsearch.application.progress.workload import Workload
 from archsearch.journal import Journal, Record, RunFolder
@@ -16,7 +17,8 @@ from archsearch.models import count_cost
 from archsearch.search.conductor import Conductor
 from archsearch.search.jobs import Workplace
 from archsearch.study import parse_study
-from archsearch.training import Compute, EpochReport, Job, Pack, Result
+from archsearch.study.settings import BudgetSettings
+from archsearch.training import Compute, EpochReport, Job, Outcome, Pack, Result
 from archsearch.training.values import as_pack
 
 TRAIN_IMAGES = 1149
@@ -63,19 +65,26 @@ class TimedExecutor:
         self._order = itertools.count()
         self._due: list[tuple[float, int, EpochReport | Result]] = []
         self._stopped: set[tuple[int, int]] = set()
+        self._paused: dict[tuple[int, int], int] = {}
 
     def submit(self, work: Job | Pack) -> None:
         jobs = as_pack(work).jobs
         due = self.now_s + self._start_s + (self._first_s if self._begun < self.slots else 0.0)
         self._begun += 1
-        for epoch in range(jobs[0].training.epochs):
+        # A pack is never paused.
+        done = self._paused.pop((jobs[0].trial, jobs[0].seed), 0)
+        until = jobs[0].pause_after or jobs[0].training.epochs
+        for epoch in range(done, until):
             due += self._epoch_s(jobs)
             for job in jobs:
                 accuracy = 0.5 + epoch / 100 + self._liked(job) / 100 - job.seed / 1e4
                 metrics = {"val_accuracy": accuracy, "val_error": 1 - accuracy}
                 self._schedule(due, EpochReport(job.trial, job.seed, epoch, metrics))
+        outcome: Outcome = "complete" if until == jobs[0].training.epochs else "paused"
         for job in jobs:
-            self._schedule(due, Result(job.trial, job.seed, "complete", "", epoch + 1, metrics))
+            if outcome == "paused":
+                self._paused[job.trial, job.seed] = until
+            self._schedule(due, Result(job.trial, job.seed, outcome, "", until, metrics))
 
     def wait(self, timeout_s: float | None) -> EpochReport | Result | None:
         while self._due:
@@ -162,7 +171,8 @@ def watch(
         for record in journal.records:
             follower.hear(record)
         workplace = Workplace(executor, Compute(pack=pack), run_folder)
-        conductor = Conductor(study, journal, workplace, listen=listen)
+        pacing = BudgetPacing(study, TRAIN_IMAGES) if study.budget != BudgetSettings() else None
+        conductor = Conductor(study, journal, workplace, listen=listen, pacing=pacing)
         try:
             conductor.take_up()
             conductor.record("session", slots=executor.slots, host="here")

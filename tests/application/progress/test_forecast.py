@@ -184,9 +184,10 @@ def test_another_machine_is_measured_anew(tmp_path: Path) -> None:
 
     again = watch(text, tmp_path, TimedExecutor(4, start=START + 1e6))
 
-    first_epoch = next(i for i, seen in enumerate(again.seen) if seen.record.kind == "epoch")
-    assert {seen.snapshot.forecast.seconds_left for seen in again.seen[:first_epoch]} == {None}
-    assert again.seen[first_epoch].snapshot.forecast.seconds_left is not None
+    kinds = [seen.record.kind for seen in again.seen]
+    before = again.seen[kinds.index("session") : kinds.index("epoch")]
+    assert {seen.snapshot.forecast.seconds_left for seen in before} == {None}
+    assert again.seen[kinds.index("epoch")].snapshot.forecast.seconds_left is not None
 
 
 @pytest.mark.parametrize("budget", ["{hours: 0.01}", "{epochs: 40}", "{macs: 3.0e+10}"])

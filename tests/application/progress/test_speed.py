@@ -92,14 +92,15 @@ def test_a_schedule_is_what_slots_do_that_take_the_next_training_when_they_are_f
     ("allowance", "last"),
     [
         (Allowance(), 40.0),
-        # One at 0 s, one at 10 s; at 20 s it is over.
-        (Allowance(seconds=15.0), 20.0),
+        # A second one would end at 20 s.
+        (Allowance(seconds=15.0), 10.0),
+        (Allowance(seconds=20.0), 20.0),
         (Allowance(epochs=3.0), 30.0),
         (Allowance(macs=100.0), 10.0),
         (Allowance(epochs=0.0), 0.0),
     ],
 )
-def test_nothing_is_started_when_the_budget_is_spent(allowance: Allowance, last: float) -> None:
+def test_nothing_is_started_that_ends_beyond_the_budget(allowance: Allowance, last: float) -> None:
     waiting = [Waiting(10.0, epochs=1.0, macs=100.0)] * 4
 
     assert schedule(1, [], waiting, allowance)[0] == last
