@@ -14,9 +14,17 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
+from archsearch.architecture import resolve_architecture
 from archsearch.errors import ExportError
+from archsearch.export import write_export
+from archsearch.export.folder import Compared
+from archsearch.export.probe import describe_probe, make_probe
 from archsearch.export.safe_pt2 import check_pt2
+from tests.command_line import Answer, call
+from tests.export.networks import describe
+from tests.export.test_folder import sum_again
 
 Entries = dict[str, bytes]
 
@@ -179,25 +187,52 @@ def test_an_entry_that_stands_twice_is_refused(tmp_path: Path) -> None:
         check_pt2(path)
 
 
+def write_network(output: Path) -> None:
+    """A whole folder with a model.pt2 that torch wrote."""
+    network = describe(resolve_architecture({"depth": 8, "width": 2}), shape=(1, 8, 8), formats=("pt2",))
+
+    def finish(folder: Path, compared: Compared) -> None:
+        probe = describe_probe(compared.runs["torch"](make_probe(network)))
+        (folder / "metrics.json").write_text(json.dumps({"probe": probe}))
+        (folder / "MODEL_CARD.md").write_text("# card\n")
+        (folder / "confusion.png").write_bytes(b"")
+
+    with torch.no_grad():
+        write_export(network, make_probe(network), output, finish)
+
+
+def make_hostile(path: Path, made: Path) -> None:
+    """Have a real .pt2 ask for pickle: who opens it makes a folder."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+    hostile = saved(((Hostile(made),), {}))
+    write({**entries, "data/sample_inputs/model.pt": hostile}, path)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_what_torch_exports_is_taken_and_torch_does_run_what_is_refused(tmp_path: Path) -> None:
-    layer = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 2, 3, padding=1), torch.nn.Flatten(), torch.nn.Linear(32, 2)
+def test_verify_refuses_a_folder_whose_pt2_asks_for_pickle_and_predict_does_not_look_at_it(
+    tmp_path: Path,
+) -> None:
+    write_network(tmp_path / "net")
+    Image.new("L", (8, 8)).save(tmp_path / "black.png")
+
+    def ask(*arguments: str) -> Answer:
+        return call(*arguments, cwd=tmp_path)
+
+    whole = ask("verify", "net")
+    make_hostile(tmp_path / "net/model.pt2", tmp_path / "hacked")
+    sum_again(tmp_path / "net")
+    refused, predicted = ask("verify", "net"), ask("predict", "net", "black.png")
+
+    assert (whole.code, refused.code, predicted.code) == (0, 2, 0), (whole.err, predicted.err)
+    assert refused.err == (
+        "archsearch: net/model.pt2: must be a .pt2 that runs nothing but its graph "
+        "(its example inputs ask for pickle). Do not open it.\n"
     )
-    batch = {0: torch.export.Dim("batch")}
-    program = torch.export.export(layer.eval(), (torch.zeros(2, 1, 4, 4),), dynamic_shapes=(batch,))
-    torch.export.save(program, tmp_path / "model.pt2")
-    check_pt2(tmp_path / "model.pt2")
-
-    with zipfile.ZipFile(tmp_path / "model.pt2") as archive:
-        entries = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
-    hostile = saved(((Hostile(tmp_path / "hacked"),), {}))
-    path = write({**entries, "data/sample_inputs/model.pt": hostile}, tmp_path / "hostile.pt2")
-
-    with pytest.raises(ExportError, match="its example inputs ask for pickle"):
-        check_pt2(path)
+    assert predicted.out.startswith("black.png: ")
+    assert not (tmp_path / "hacked").exists()
     # the file would run its code, whatever else torch then has to say of it
     with suppress(RuntimeError, ValueError, AssertionError, TypeError, pickle.UnpicklingError):
-        torch.export.load(path)
+        torch.export.load(tmp_path / "net/model.pt2")
     assert (tmp_path / "hacked").exists()
