@@ -5,13 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from archsearch.errors import HIDDEN, RunFolderError, StudyError, TrackingError
 from archsearch.journal import RunFolder
 from archsearch.study import parse_study
 from archsearch.tracking import MirrorStatus, resolve_uri, sync, view_link
+from archsearch.tracking.address import is_server
 from archsearch.tracking.server import check_port, serve_pages
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Pages that a browser can open.
+
+    Attributes:
+        address: Where they are; holds no login.
+        served_here: Whether this process serves them, to this machine alone; else a server elsewhere does.
+    """
+
+    address: str
+    served_here: bool = True
 
 
 def sync_study(study: str, *, uri: str = "", runs_folder: str | Path = "runs") -> MirrorStatus:
@@ -36,8 +51,8 @@ def sync_study(study: str, *, uri: str = "", runs_folder: str | Path = "runs") -
 @contextmanager
 def show_pages(
     study: str | None, *, port: int, uri: str = "", runs_folder: str | Path = "runs"
-) -> Iterator[str]:
-    """Serve MLflow's pages until the context is left.
+) -> Iterator[Pages]:
+    """Serve MLflow's pages until the context is left; those of a server are served already.
 
     Args:
         study: Name of a study that was run, whose first view is linked to; None links to the list of all.
@@ -45,35 +60,30 @@ def show_pages(
         uri: MLflow tracking URI; empty takes the study's, or the usual one.
         runs_folder: Folder of all run folders.
 
-    Yields:
-        The address to open.
-
     Raises:
         RunFolderError: The study was not run.
         TrackingError: The server cannot be started, or MLflow cannot be read.
     """
     if study is None:
-        with serve_pages(resolve_uri(uri), port) as address:
-            yield address
+        uri = resolve_uri(uri)
+        with serve_pages(uri, port) as address:
+            yield Pages(address, served_here=not is_server(uri))
         return
     folder = RunFolder.find(study, runs_folder)
     uri = resolve_uri(uri or _uri_of(folder))
     status = sync_study(study, uri=uri, runs_folder=runs_folder)
     with serve_pages(uri, port) as address:
-        yield view_link(address, status.experiment_id)
+        yield Pages(view_link(address, status.experiment_id), served_here=not is_server(uri))
 
 
 @contextmanager
-def show_optuna_pages(study: str | None, *, port: int, runs_folder: str | Path = "runs") -> Iterator[str]:
+def show_optuna_pages(study: str | None, *, port: int, runs_folder: str | Path = "runs") -> Iterator[Pages]:
     """Serve optuna-dashboard's pages until the context is left, made from journals.
 
     Args:
         study: Name of a study that was run; None shows all that search.
         port: On 127.0.0.1.
         runs_folder: Folder of all run folders.
-
-    Yields:
-        The address to open.
 
     Raises:
         InputError: optuna-dashboard is not installed.
@@ -97,7 +107,7 @@ def show_optuna_pages(study: str | None, *, port: int, runs_folder: str | Path =
         )
     check_port(port)
     with serve_optuna_pages(searches, port) as address:
-        yield address
+        yield Pages(address)
 
 
 def _uri_of(folder: RunFolder) -> str:

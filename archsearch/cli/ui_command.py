@@ -30,7 +30,7 @@ def command(
     """Serve the pages of a study on this machine and open them; Ctrl-C ends it.
 
     Nobody else can reach them. For several people run an MLflow server and name it in the study:
-    tracking: {uri: http://...}.
+    tracking: {uri: http://...}. Then that server's own pages are opened.
     """
     from archsearch.application.serving import show_optuna_pages, show_pages
 
@@ -38,16 +38,22 @@ def command(
         raise click.UsageError("--uri is MLflow's: --dashboard optuna reads the journals of run folders.")
     # Whoever ends this command means the server too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    click.echo("Starting the pages, which takes some seconds ...")
+    click.echo("Making the pages ready, which takes some seconds ...")
     if dashboard == "optuna":
         pages = show_optuna_pages(study, port=port, runs_folder=runs_folder)
     else:
         pages = show_pages(study, port=port, uri=uri, runs_folder=runs_folder)
-    with pages as address:
-        more = "Only this machine reaches it: `archsearch ui --help` says what to do for more."
-        click.echo(f"{address}\n{more} Ctrl-C ends it.")
+    with pages as shown:
+        if shown.served_here:
+            reach = "Only this machine reaches it: `archsearch ui --help` says what to do for more."
+            more = f"{reach} Ctrl-C ends it."
+        else:
+            more = "The server's own page: whoever may use that server reaches it, and it asks for the login."
+        click.echo(f"{shown.address}\n{more}")
         if open_browser:
-            click.launch(address)
+            click.launch(shown.address)
+        if not shown.served_here:
+            return
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from archsearch.errors import hide_passwords
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 
-__all__ = ["DEFAULT_URI", "hide_passwords", "name_run", "resolve_uri", "sqlite_path"]
+__all__ = [
+    "DEFAULT_URI",
+    "hide_passwords",
+    "is_server",
+    "name_run",
+    "page_address",
+    "resolve_uri",
+    "sqlite_path",
+]
 
 
 def resolve_uri(wanted: str = "") -> str:
     """Return the tracking URI: the study's own, else MLFLOW_TRACKING_URI, else a file in this folder."""
     return wanted or os.environ.get("MLFLOW_TRACKING_URI", "") or DEFAULT_URI
+
+
+def is_server(uri: str) -> bool:
+    """Whether a store is an MLflow server, which has pages of its own."""
+    return uri.startswith(("http://", "https://"))
+
+
+def page_address(uri: str) -> str:
+    """Return where a server's pages are: its URI without the login, which a page asks for itself."""
+    parts = urlsplit(hide_passwords(uri))
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def sqlite_path(uri: str) -> Path | None:

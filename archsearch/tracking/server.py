@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from archsearch.errors import TrackingError
-from archsearch.tracking.address import hide_passwords
+from archsearch.tracking.address import hide_passwords, is_server, page_address
 
 _HOST = "127.0.0.1"
 _LONGEST_START_S = 90.0
@@ -27,14 +27,14 @@ def serve_pages(uri: str, port: int) -> Iterator[str]:
     of four times that).
 
     Args:
-        uri: The store. One that is a server itself has pages already: its own address is given.
+        uri: The store. One that is a server itself has pages already: gives their address, without a login.
         port: On 127.0.0.1.
 
     Raises:
         TrackingError: The port is taken, or the server ends or does not answer.
     """
-    if uri.startswith(("http://", "https://")):
-        yield uri
+    if is_server(uri):
+        yield page_address(uri)
         return
     check_port(port)
     process = subprocess.Popen(

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
-from archsearch.tracking.address import sqlite_path
+from archsearch.tracking.address import is_server, sqlite_path
 from archsearch.tracking.rows import DataVersion, Row, RunKey
 
 # Read by MLflow when it is imported or at its first request, and by PostgreSQL's driver. Without them a dead
@@ -90,7 +90,7 @@ class Store:
         path = sqlite_path(uri)
         # MLflow keeps a store by its URI: from another folder a relative one would still mean the first file.
         absolute = uri if path is None else f"sqlite:///{path.absolute()}"
-        if not uri.startswith(("http://", "https://")):
+        if not is_server(uri):
             _try_databases_once()
         with _alone(uri):
             self._client = MlflowClient(absolute)

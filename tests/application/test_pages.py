@@ -10,12 +10,14 @@ import signal
 import socket
 import time
 import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.application.conftest import RunStudy
-from tests.command_line import call, start
+from tests.command_line import call, call_apart, start
 
 
 def free_port() -> int:
@@ -27,6 +29,39 @@ def free_port() -> int:
 def listening_addresses(family: list[psutil.Process]) -> set[str]:
     sockets = [one for member in family for one in member.net_connections() if one.status == "LISTEN"]
     return {one.laddr.ip for one in sockets}
+
+
+@dataclass(frozen=True)
+class Browser:
+    """One that notes what it is sent to instead of showing it.
+
+    Attributes:
+        environment: In which commands find it.
+    """
+
+    folder: Path
+    environment: dict[str, str]
+
+    def opened(self) -> str:
+        """The address that it was sent to; waits for one."""
+        deadline, note = time.monotonic() + 10, self.folder / "opened"
+        while not note.exists():
+            assert time.monotonic() < deadline, "no browser was opened"
+            time.sleep(0.05)
+        return note.read_text()
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Browser:
+    program = tmp_path / "bin" / "xdg-open"
+    program.parent.mkdir()
+    # Renamed, so that nobody reads half an address.
+    program.write_text(
+        f"#!/bin/sh\nprintf %s \"$1\" > '{tmp_path}/part' && mv '{tmp_path}/part' '{tmp_path}/opened'\n"
+    )
+    program.chmod(0o755)
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    return Browser(tmp_path, {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"})
 
 
 def status_of(port: int, **headers: str) -> int:
@@ -42,17 +77,18 @@ def status_of(port: int, **headers: str) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_it_serves_the_studys_page_and_ends_without_a_process_left(way: int, searched: RunStudy) -> None:
+def test_it_serves_the_studys_page_opens_it_and_ends_without_a_process_left(
+    way: int, searched: RunStudy, browser: Browser
+) -> None:
     port = free_port()
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    arguments = ("ui", "searched", "--port", port, "--no-open")
-    process = start(*arguments, cwd=searched.folder, env=environment)
+    process = start("ui", "searched", "--port", port, cwd=searched.folder, env=browser.environment)
     try:
         assert process.stdout is not None
         said = process.stdout.readline() + process.stdout.readline()
         (address,) = re.findall(r"http://\S+", said)
         assert address.startswith(f"http://127.0.0.1:{port}/#/experiments/1/runs?")
         assert "workflowType=machine_learning" in address
+        assert browser.opened() == address
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as page:
             assert b"<title>MLflow</title>" in page.read()
         family = psutil.Process(process.pid).children(recursive=True)
@@ -73,6 +109,19 @@ def test_it_serves_the_studys_page_and_ends_without_a_process_left(way: int, sea
     while time.monotonic() < deadline and any(member.is_running() for member in family):
         time.sleep(0.1)
     assert [member for member in family if member.is_running()] == []
+
+
+def test_the_pages_of_a_server_are_opened_without_its_password(tmp_path: Path, browser: Browser) -> None:
+    environment = {**browser.environment, "MLFLOW_TRACKING_URI": "https://me:s3cr3t@mlflow.example.org/team"}
+    answer = call_apart("ui", cwd=tmp_path, env=environment)
+
+    # It does not wait for Ctrl-C: nothing was started that would have to end.
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines()[1:] == [
+        "https://mlflow.example.org/team",
+        "The server's own page: whoever may use that server reaches it, and it asks for the login.",
+    ]
+    assert browser.opened() == "https://mlflow.example.org/team"
 
 
 @pytest.mark.usefixtures("own_signals")

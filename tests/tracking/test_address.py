@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from archsearch.tracking import hide_passwords, resolve_uri
+from archsearch.tracking.address import page_address
 
 
 def test_the_settings_come_first_then_the_environment_then_a_file_here(monkeypatch):
@@ -29,6 +30,19 @@ def test_the_settings_come_first_then_the_environment_then_a_file_here(monkeypat
 )
 def test_passwords_are_never_shown(text, shown):
     assert hide_passwords(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("http://me:s3cr3t@host:5000/mlflow", "http://host:5000/mlflow"),
+        ("https://me:s3/cr3t@host", "https://host"),
+        ("https://me@host", "https://host"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    ],
+)
+def test_a_browser_is_sent_to_a_server_without_the_login(uri, address):
+    assert page_address(uri) == address
 
 
 def test_the_package_is_imported_without_mlflow():
