@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from archsearch.statistics.contrasts import Contrast, difference
-from experiments.costs import TARGETS, compare_costs, find_costs, list_rivals
+from experiments.costs import compare_costs, find_costs, list_rivals, list_targets
 from experiments.evidence import Evidence, Place
 from experiments.findings import Finding, above, answer_by, answer_exactly, below
 from experiments.result_tables import (
@@ -106,9 +106,9 @@ def variants(evidence: Evidence) -> Finding:
 
 def cheaper(evidence: Evidence) -> Finding:
     """Do residual networks reach an accuracy with less compute than the others?"""
-    costs, rivals = find_costs(evidence), list_rivals(evidence)
+    costs, rivals, targets = find_costs(evidence), list_rivals(evidence), list_targets(evidence)
     parts = []
-    for target in TARGETS:
+    for target in targets:
         for study, family, depth in rivals:
             here = costs[(costs["study"] == study) & (costs["target"] == target) & (costs["asked"] == depth)]
             own, other = (here[here["family"] == name] for name in ("residual", family))
@@ -116,10 +116,10 @@ def cheaper(evidence: Evidence) -> Finding:
             equal = _EQUAL.get(study, "")
             rival = f"{family}-{depth}"
             if not other["reached"].all():
-                rival += f" ({int(other['reached'].sum())} of {len(other)} reached it)"
+                rival += f" ({int(other['reached'].sum())} of {len(other)} reached it: a lower bound)"
             what = f"{target:.0%} accuracy{equal}: {rival} takes more MACs than residual-{depth}"
-            front = target == TARGETS[-1] and family == "plain"
-            shown = {"family": len(TARGETS) * len(rivals), "unit": "factor", "front": front, "study": study}
+            front = target == targets[-1] and family == "plain"
+            shown = {"family": len(targets) * len(rivals), "unit": "factor", "front": front, "study": study}
             parts.append(answer_by(change, above(0), what, **shown))
     return Finding(tuple(parts), {"Cost until an accuracy is reached": tabulate_costs(costs)})
 

@@ -11,7 +11,16 @@ from archsearch.statistics.samples import Sample
 from experiments.evidence import Evidence
 
 TARGETS = (0.4, 0.5)
-"""Validation accuracies to be reached."""
+"""Validation accuracies to be reached in a short training."""
+WHOLE_TARGETS = (0.8, 0.9)
+"""The same in a whole one."""
+
+_WHOLE_EPOCHS = 100
+
+
+def list_targets(evidence: Evidence) -> tuple[float, ...]:
+    """The validation accuracies to be reached in trainings as long as these."""
+    return TARGETS if evidence.studies["epochs"].max() < _WHOLE_EPOCHS else WHOLE_TARGETS
 
 
 def find_costs(evidence: Evidence) -> pd.DataFrame:
@@ -29,7 +38,7 @@ def find_costs(evidence: Evidence) -> pd.DataFrame:
             (told["study"] == study) & (told["curve"] == training.curve) & (told["depth"] == training.depth)
         )
         epochs = told[here & (told["seed"] == training.seed)]
-        for target in TARGETS:
+        for target in list_targets(evidence):
             good = epochs[epochs["val_error"] <= 1 - target]
             needed = int(good["epoch"].min()) if len(good) else int(about["epochs"])
             rows.append(

@@ -157,12 +157,18 @@ class Finding:
     @property
     def conclusion(self) -> str:
         """The verdict, and which questions stand behind it."""
-        said = [f"**{self.verdict.capitalize()}**: of {len(self._asked)} questions {_tally(self._asked)}."]
+        said = [f"**{self.verdict.capitalize()}**: {self.tally}."]
         counted = [part for part in self.parts if part.counted]
         if counted:
             said.append(f"Counted besides: {_tally(counted)}.")
         said += [f"Refuted: {part.what}." for part in self.parts if part.answer == "refuted"]
         return " ".join(said)
+
+    @property
+    def tally(self) -> str:
+        """``of 3 questions 2 confirmed and 1 refuted``."""
+        asked = len(self._asked)
+        return f"of {asked} question{'s' * (asked > 1)} {_tally(self._asked)}"
 
     @property
     def _asked(self) -> list[Part]:

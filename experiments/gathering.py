@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from PIL import Image
 
 from archsearch.analysis import CellResults
 from archsearch.analysis.curve_reading import CurveReading, read_cell, read_curves
@@ -246,6 +247,14 @@ def _outcome(alone: CellResults) -> str:
     return next((name for name, count in counts.items() if count), "complete")
 
 
+def _find_format(data: Mapping[str, Any]) -> str:
+    """The format of the images of a folder, as PNG; empty for what is no folder."""
+    if data["name"] != "image_folder":
+        return ""
+    with Image.open(next(path for path in Path(data["root"]).glob("train/*/*"))) as image:
+        return str(image.format)
+
+
 def _first(values: tuple[float, ...]) -> float | None:
     return values[0] if values else None
 
@@ -263,6 +272,7 @@ def _describe(study: str, history: StudyHistory) -> dict[str, Any]:
         "study": study,
         "name": header["name"],
         "data": trial.data["name"],
+        "files": _find_format(trial.data),
         "classes": trial.classes,
         "train_images": trial.train_images,
         "val_images": trial.val_images,

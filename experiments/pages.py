@@ -16,7 +16,7 @@ END = "<!-- end of what is written -->"
 FRONT_PAGE = HERE.parent / "README.md"
 
 _NOT_RUN = "not run yet"
-_ORIGINS = {"image_folder": " of CIFAR-10 (JPEG copies)", "digits": " of digits"}
+_ORIGINS = {"JPEG": "CIFAR-10 (JPEG copies)", "PNG": "CIFAR-10 (raw pixels)"}
 _PLACES = {"results": "", "results_full": "At full size"}
 # Besides the pictures of the reports.
 _DRAWN = ("accuracy_parameters",)
@@ -55,15 +55,20 @@ def render_front_table() -> str:
             {
                 "claim": f"[{claim.says}](experiments/{claim.name})",
                 "what was measured": _say_measured(finding, claim.results()) if finding else _NOT_RUN,
-                "verdict": finding.verdict if finding else "",
+                "verdict": f"**{finding.verdict}**: {finding.tally}" if finding else "",
             }
         )
     return write_table(rows)
 
 
 def write_pages() -> None:
-    """Write what all pages say of results anew."""
+    """Write what all pages say of results anew, and the answers beside the results."""
     for claim in CLAIMS.values():
+        for full in (False, True):
+            results = claim.results(full=full)
+            finding = find_finding(claim, results)
+            if finding is not None:
+                write_answers(finding, results)
         replace_block(claim.folder / "README.md", render_results(claim))
     replace_block(FRONT_PAGE, render_front_table())
 
@@ -88,12 +93,14 @@ def _split(page: Path) -> tuple[str, str, str]:
 
 
 def _say_measured(finding: Finding, results: Path) -> str:
-    """The parts for the front page with their answers, those after so many epochs together."""
+    """The parts for the front page with their answers, those after so many epochs together.
+
+    What was refuted always stands there.
+    """
     epochs = Evidence(results).studies["epochs"]
     said = []
-    for after, parts in groupby(
-        (part for part in finding.parts if part.front), lambda part: epochs.get(part.study)
-    ):
+    shown = [part for part in finding.parts if part.front or part.answer == "refuted"]
+    for after, parts in groupby(shown, lambda part: epochs.get(part.study)):
         said += [f"*after {after} epochs*"] * (after is not None)
         said += [f"{part.what}: {part.measured}, {part.answered}" for part in parts]
     return "<br>".join(said)
@@ -125,7 +132,7 @@ def _render_origin(results: Path) -> str:
     lines = []
     for study in Evidence(results).studies.itertuples():
         images = f"{study.train_images:,} training and {study.val_images:,} validation images"
-        images += _ORIGINS.get(study.data, "")
+        images += f" of {study.data if pd.isna(study.files) else _ORIGINS[study.files]}"
         ran = f"{study.trainings} trainings, {study.macs:.3g} multiply-accumulates of forward passes"
         lines.append(
             f"`{study.name}`: {images}, {study.epochs} epochs; {ran}; {study.device}, torch {study.torch}."

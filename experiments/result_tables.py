@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -64,6 +65,9 @@ def tabulate_identity(tests: pd.DataFrame) -> Table:
     rows = []
     for (name, block, blocks), group in tests.groupby(["initialization", "block", "blocks"], sort=False):
         error = answer_by(estimate_mean(group["error"].tolist()), _ANY, "", unit="number")
+        if error.low is not None:
+            # No error is below 0, whatever the spread of its seeds.
+            error = replace(error, low=max(0.0, error.low))
         rows.append(
             {
                 "initialization": str(name),
@@ -121,17 +125,21 @@ def tabulate_verdicts(evidence: Evidence) -> Table:
     ]
 
 
-def tabulate_lesions(removed: pd.DataFrame) -> Table:
-    """What networks come to without one of their blocks."""
+def tabulate_lesions(lesions: pd.DataFrame) -> Table:
+    """What networks come to without one of their blocks, or with two exchanged, wherever that can be done."""
+    kinds = {"remove": "one removed", "exchange": "two exchanged"}
     return [
         {
             "curve": say_label(str(curve)),
             "depth": str(depth),
-            "blocks that can be removed": str(len(group)),
+            "blocks": kinds[kind],
+            "places": str(len(group)),
+            "error whole": f"{100 * (group['error'] - group['damage']).mean():.1f} %",
             "median error": f"{100 * group['error'].median():.1f} %",
             "largest error": f"{100 * group['error'].max():.1f} %",
         }
-        for (curve, depth), group in removed.groupby(["curve", "depth"], sort=False)
+        for (curve, depth, kind), group in lesions.groupby(["curve", "depth", "kind"], sort=False)
+        if kind in kinds
     ]
 
 

@@ -240,7 +240,7 @@ def ensemble(evidence: Evidence) -> Finding:
         ),
     )
     tables = {
-        "One block removed": tabulate_lesions(removed),
+        "One block removed, or two neighbours exchanged": tabulate_lesions(lesions),
         f"Paths of residual-{deep[1]}": tabulate_paths(carried),
         "Errors": tabulate_errors(evidence),
     }

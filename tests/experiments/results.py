@@ -42,6 +42,7 @@ def write_results(folder: Path, errors: Errors, **about: Any) -> None:
             "study": study,
             "name": study,
             "data": "image_folder",
+            "files": "JPEG",
             "classes": 10,
             "train_images": 1000,
             "val_images": 10**9,

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from experiments import cost_rules
-from experiments.costs import compare_costs, find_costs, list_rivals
+from experiments.costs import compare_costs, find_costs, list_rivals, list_targets
 from experiments.evidence import Evidence
 from tests.experiments.results import Errors, spread, write_results
 from tests.experiments.test_rules import change_outcome
@@ -159,7 +159,8 @@ def test_costs_are_counted_until_the_accuracy_is_first_reached(tmp_path: Path) -
     parts = cost_rules.cheaper(Evidence(tmp_path)).parts
     assert [part.estimate for part in parts] == pytest.approx([3.0, 1.0, 1.5, 1.5])
     assert parts[0].what == (
-        "40% accuracy at equal parameters: plain-20 (0 of 3 reached it) takes more MACs than residual-20"
+        "40% accuracy at equal parameters: plain-20 (0 of 3 reached it: a lower bound) takes more MACs than "
+        "residual-20"
     )
     assert list_rivals(Evidence(tmp_path)) == [("study", "plain", 20), ("macs", "dense", 20)]
     # Two rivals at two accuracies: none of four is to be found dearer by chance.
@@ -169,3 +170,10 @@ def test_costs_are_counted_until_the_accuracy_is_first_reached(tmp_path: Path) -
     assert change is not None
     low, high = change.interval(1 - 0.05 / 4)
     assert (parts[1].low, parts[1].high) == pytest.approx((10**low, 10**high))
+
+
+@pytest.mark.parametrize(("epochs", "targets"), [(8, (0.4, 0.5)), (182, (0.8, 0.9))])
+def test_more_is_asked_of_a_whole_training(tmp_path: Path, epochs: int, targets: tuple[float, ...]) -> None:
+    write_results(tmp_path, {("study", "block=residual", 20): spread(0.3)}, epochs=epochs)
+
+    assert list_targets(Evidence(tmp_path)) == targets

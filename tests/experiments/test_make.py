@@ -20,7 +20,7 @@ from archsearch.study.yaml_reading import read_yaml
 from benchmarks.record_table import write_rows
 from benchmarks.recorded_table import TABLES, load_table
 from benchmarks.replaying import Method, replay
-from experiments import cost_rules, costs, gathering
+from experiments import costs, gathering
 from experiments import make as claims_make
 from experiments.claims import CLAIMS, Claim
 from experiments.evidence import Evidence
@@ -59,8 +59,7 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 @pytest.fixture(autouse=True)
 def _little_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few stacks that learn to copy, and accuracies that every network reaches."""
-    for module in (costs, cost_rules):
-        monkeypatch.setattr(module, "TARGETS", (0.0,))
+    monkeypatch.setattr(costs, "TARGETS", (0.0,))
     for name, value in (("STEPS", 20), ("SEEDS", 2), ("BLOCKS", (1, 2))):
         monkeypatch.setattr(gathering, f"_IDENTITY_{name}", value)
 
@@ -100,9 +99,9 @@ def shrink(path: Path) -> dict[str, Any]:
     return small
 
 
-def make_small(claim: Claim, runs: Path, results: Path, **options: Any) -> Any:
-    overrides = {name: shrink(path) for name, path in claim.files().items()}
-    return make(claim, runs_folder=runs, results=results, overrides=overrides, **options)
+def make_small(claim: Claim, runs: Path, results: Path, *, full: bool = False) -> Any:
+    overrides = {name: shrink(path) for name, path in claim.files(full=full).items()}
+    return make(claim, full=full, runs_folder=runs, results=results, overrides=overrides)
 
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=lambda claim: claim.name)
@@ -118,6 +117,15 @@ def test_a_claim_is_made(claim: Claim, runs: Path, tmp_path: Path) -> None:
     for study, picture in claim.pictures:
         assert (results / f"{study}_{picture}.png").read_bytes().startswith(b"\x89PNG")
     assert sum(path.stat().st_size for path in results.iterdir()) < 1_500_000
+
+
+def test_a_claim_is_made_in_full(runs: Path, tmp_path: Path) -> None:
+    claim = CLAIMS["04_depth"]
+
+    finding = make_small(claim, runs, tmp_path, full=True)
+
+    assert [part.what for part in finding.parts if part.measured == "not measured"] == []
+    assert list(Evidence(tmp_path).studies["name"]) == [load_study(claim.files(full=True)["study"]).name]
 
 
 def test_what_was_made_is_not_trained_again(runs: Path, tmp_path: Path) -> None:

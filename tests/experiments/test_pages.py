@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,8 @@ from archsearch.study import load_study
 from archsearch.study.yaml_reading import read_yaml
 from experiments import claims, pages
 from experiments.claims import CLAIMS, Claim
+from experiments.evidence import Evidence
+from experiments.findings import Finding, Part
 from tests.experiments.results import spread, write_results
 
 HEADINGS = ["Question", "Hypothesis", "Protocol", "Decision rule", "Again", "Result", "Conclusion"]
@@ -126,10 +129,33 @@ def test_results_are_whole_and_a_conclusion_holds_no_figure_of_its_own(claim: Cl
     results = claim.results()
     assert (block == NOT_RUN) == (conclusion == NOT_RUN) == (not results.exists())
     if results.exists():
-        assert (results / "verdict.csv").is_file()
         for study, picture in claim.pictures:
             assert f"]({results.name}/{study}_{picture}.png)" in block
         assert set(NUMBER.findall(conclusion)) <= set(NUMBER.findall(block))
+
+
+@each_claim
+def test_the_answers_beside_the_results_are_those_of_the_page(claim: Claim, tmp_path: Path) -> None:
+    finding = pages.find_finding(claim, claim.results())
+    assert finding is not None
+
+    pages.write_answers(finding, tmp_path)
+
+    assert (claim.results() / "verdict.csv").read_text() == (tmp_path / "verdict.csv").read_text()
+
+
+@each_claim
+def test_results_are_those_of_the_studies_beside_them(claim: Claim) -> None:
+    evidence, files = Evidence(claim.results()), claim.files()
+
+    assert list(evidence.studies.index) == list(files)
+    for name, path in files.items():
+        if "plugins" in read_yaml(path.read_text(), str(path)).value:
+            continue
+        study, rows = load_study(path), evidence.trainings[evidence.trainings["study"] == name]
+        assert evidence.studies.loc[name, "epochs"] == study.base["training.epochs"]
+        assert set(rows["seed"]) == set(study.seeds)
+        assert rows.groupby(["curve", "depth"]).ngroups == len(study.cells())
 
 
 @pytest.fixture
@@ -166,7 +192,32 @@ def test_the_front_page_gives_each_answer_and_the_epochs_it_was_trained_for(copi
 
     assert "| *after 3 epochs*<br>residual: validation error falls from depth 20 to 56" in row
     assert ": +1.00 points (+0.77 to +1.23), refuted<br>plain: training error rises by more" in row
-    assert row.endswith("| refuted in part |")
+    assert row.endswith("| **refuted in part**: of 3 questions 2 refuted and 1 undecided |")
+
+
+def test_the_front_page_shows_what_was_refuted_whatever_else_it_leaves_out(
+    copied: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [Part(what, "points", 0.0, 0.0, 0.0, what) for what in ("confirmed", "refuted")]
+    monkeypatch.setitem(CLAIMS, copied.name, replace(copied, rule=lambda _: Finding(tuple(found))))
+
+    row = find_row(copied.name)
+
+    assert "| *after 3 epochs*<br>refuted: +0.00 points, refuted |" in row
+    assert row.endswith("| **in part**: of 2 questions 1 confirmed and 1 refuted |")
+
+
+def test_results_in_full_stand_below_the_others(copied: Claim) -> None:
+    results = copied.results(full=True)
+    shutil.copytree(copied.results(), results)
+    studies = pd.read_csv(results / "studies.csv")
+    studies.assign(files="PNG").to_csv(results / "studies.csv", index=False)
+
+    short, whole = pages.render_results(copied).split("### At full size")
+
+    assert "CIFAR-10 (JPEG copies)" in short
+    assert "CIFAR-10 (raw pixels)" in whole
+    assert "+1.00 points" in whole
 
 
 def test_parts_after_other_epochs_stand_apart_and_counts_have_none(copied: Claim) -> None:
