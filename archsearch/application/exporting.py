@@ -25,7 +25,7 @@ from archsearch.journal import RunFolder, StudyHistory, TrialHistory
 from archsearch.training.evaluation import load_network
 
 _COMPARED_IMAGES = 256
-_NO_PRUNING = "It was trained on the validation images, which choose the blocks to drop."
+_NO_PRUNING = "It was trained afresh: the test images are evaluated for it alone, and not for variants of it."
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,11 @@ def _describe(source: _Source, network: ExportedNetwork, folder: Path, compared:
     # images that it was trained on would flatter it
     unseen = retrained is None or retrained.facts["data"] == "train"
     measured = measure_export(network, source.dataset, folder, compared.runs, validated=unseen)
-    pruned = describe_pruned(network, source.dataset) if unseen else {"variants": [], "why_not": _NO_PRUNING}
+    pruned = (
+        describe_pruned(network, source.dataset)
+        if retrained is None
+        else {"variants": [], "why_not": _NO_PRUNING}
+    )
     return {
         **facts,
         **measured,

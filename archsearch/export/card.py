@@ -159,7 +159,8 @@ def _retrained(retrained: Mapping[str, Any] | None) -> list[str]:
     lines = [
         f"Trained afresh after the search on `{retrained['data']}` ({retrained['images']:,} images) for "
         f"{retrained['epochs']} epochs under {len(retrained['seeds'])} fresh seeds. Picked, by a rule stated "
-        f"beforehand: {retrained['rule']}. The test images were evaluated once, for the picked one.",
+        f"beforehand: {retrained['rule']}. Of these seeds the picked one alone was evaluated on the test "
+        "images, once.",
         "",
     ]
     found = retrained["optimism"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -32,6 +33,12 @@ def facts(folder: Path) -> Any:
     return json.loads((folder / "metrics.json").read_text())
 
 
+def of_test_images(facts: Any) -> list[str]:
+    """What metrics.json says of test images besides of the exported network, and of the trial before it."""
+    others = {name: value for name, value in facts.items() if name not in ("test", "of_trial")}
+    return re.findall(r'"test_\w+"', json.dumps(others))
+
+
 def test_it_is_trained_on_all_but_the_test_images_under_seeds_that_the_study_has_not_used(
     searched: RunStudy, facts: Any
 ) -> None:
@@ -55,6 +62,7 @@ def test_the_seed_is_picked_by_its_training_loss_and_nothing_is_said_of_images_i
     assert facts["validation"] is None
     assert facts["pruned"]["variants"] == []
     assert not any(name.startswith("val_") for row in rows for name in row)
+    assert of_test_images(facts) == []
 
 
 def test_the_figures_that_normalise_are_those_of_the_images_it_was_trained_on(folder: Path) -> None:
@@ -126,10 +134,13 @@ def test_a_trial_that_was_not_confirmed_is_compared_with_fresh_trainings_on_its_
         searched, tmp_path / "net", "--trial", trial.number, "--retrain", "--seeds", 2, "--data", "train"
     )
     facts = json.loads((tmp_path / "net" / "metrics.json").read_text())
+    card = (tmp_path / "net" / "MODEL_CARD.md").read_text()
     found = facts["retrained"]["optimism"]
 
     assert answer.code == 0, answer.err
     assert facts["validation"] is not None
+    assert of_test_images(facts) == []
+    assert "Of these seeds the picked one alone was evaluated on the test images, once." in card
     assert found["promised"] == pytest.approx(trial.metrics["val_accuracy"])
     assert found["fresh"] == [row["val_accuracy"] for row in facts["retrained"]["seeds"]]
     assert "trainings made for this" in found["fresh_from"]
