@@ -40,9 +40,9 @@ def list_usage(network: ExportedNetwork) -> list[str]:
     kind = "images" if len(network.input_shape) == 3 else "inputs"
     values = "bytes, 0 to 255" if network.largest == 255 else "as the data source gives them"
     lines = [
-        f"`raw` are {kind} `[{shape}]`, {values}, as uint8 or float32; what normalises them is part of "
-        "`model.py`, `model.pt2` and `model.onnx`. These two take float32 and any number at a time, and give "
-        "logits, in the order of the classes above.",
+        f"`raw` are {kind} `[{shape}]`, {values}, as uint8 or float32: a tensor of torch, for `model.onnx` "
+        "an array of numpy. What normalises them is part of `model.py`, `model.pt2` and `model.onnx`. The "
+        "last two take float32 and any number at a time, and give logits, in the order of the classes above.",
         "",
     ]
     for name in ("safetensors", "python", "pt2", "onnx"):

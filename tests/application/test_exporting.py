@@ -57,15 +57,25 @@ def validation_logits(network: torch.nn.Module) -> torch.Tensor:
         return torch.cat([network.eval()(images) for images, _ in data.val_dataloader()])
 
 
+def picked_seed(study: RunStudy) -> int:
+    trial = confirmed_trial(study)
+    return min(trial.seeds, key=lambda seed: trial.replicates[seed].metrics["val_error"])
+
+
+def trained_network(study: RunStudy) -> torch.nn.Module:
+    """With the weights that its training left in the run folder."""
+    trial = confirmed_trial(study)
+    network = build_network(resolve_architecture(trial.architecture), (1, 8, 8), 10)
+    network.load_state_dict(load_file(study.run_folder.weights(trial.number, picked_seed(study))))
+    return network
+
+
 def test_load_gives_the_trained_network_back_bit_for_bit(searched: RunStudy, exported: Path) -> None:
-    trial = confirmed_trial(searched)
-    seed = min(trial.seeds, key=lambda seed: trial.replicates[seed].metrics["val_error"])
-    trained = build_network(resolve_architecture(trial.architecture), (1, 8, 8), 10)
-    trained.load_state_dict(load_file(searched.run_folder.weights(trial.number, seed)))
+    trial, seed = confirmed_trial(searched), picked_seed(searched)
 
     logits = validation_logits(archsearch.load(exported))
 
-    assert torch.equal(logits, validation_logits(trained))
+    assert torch.equal(logits, validation_logits(trained_network(searched)))
     labels = load_dataset(DataSettings(name="digits", train_limit=256)).val.labels
     wrong = (logits.argmax(1) != labels).double().mean().item()
     told = json.loads((exported / "metrics.json").read_text())
@@ -171,6 +181,22 @@ def test_the_card_says_how_good_it_is_and_how_to_load_it(searched: RunStudy, exp
     assert "| learning_rate | 0.1 |" in card
     assert "from model import CLASSES, load, predict" in card
     assert "onnxruntime" not in card
+
+
+def test_the_cards_code_for_archsearch_computes_what_the_trained_network_does(
+    searched: RunStudy, exported: Path
+) -> None:
+    card = (exported / "MODEL_CARD.md").read_text()
+    code = re.findall(r"```python(.*?)```", card, re.DOTALL)[0]
+    preprocessing = YAML(typ="safe").load(exported / "architecture.yaml")["preprocessing"]
+    raw = load_dataset(DataSettings(name="digits", train_limit=256)).val.images
+    (mean,), (std,) = preprocessing["mean"], preprocessing["std"]
+
+    names: dict[str, Any] = {"normalised": (raw / 255 - mean) / std}
+    exec(code.replace("path/to/this/folder", str(exported)), names)
+
+    assert "# (raw / 255 - mean) / std" in code
+    assert torch.allclose(names["logits"], validation_logits(trained_network(searched)), atol=1e-5)
 
 
 def test_the_fingerprint_is_that_of_the_images_it_was_trained_on(

@@ -7,16 +7,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-import archsearch
-from archsearch.data import load_dataset
+from archsearch.architecture import resolve_architecture
+from archsearch.data import Dataset, load_dataset
 from archsearch.data.module import Normalisation
+from archsearch.journal import RunFolder
+from archsearch.models import build_network
 from archsearch.study.settings import DataSettings
 from tests.command_line import call
 from tests.export.test_folder import sum_again
@@ -25,6 +26,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 CONSTRAINTS = Path(__file__).parents[2] / "constraints.txt"
 FAMILIES = ("plain", "residual", "dense", "highway", "grouped")
+# Of each exported network its study and its trial there.
+TRAINED = {**{block: ("families", number) for number, block in enumerate(FAMILIES)}, "mlp": ("mlp", 0)}
 IMAGES = 256
 
 FAMILY_STUDY = """
@@ -46,14 +49,18 @@ execution: {executor: inline}
 tracking: {enabled: false}
 """
 
-# Run by the fresh environments: no archsearch, and no numpy beside torch.
+# Run by the fresh environments: no archsearch, and no numpy beside torch. The code of a card, for archsearch,
+# model.py, model.pt2 and model.onnx in this order, is run as it stands there, in the folder.
 WITH_TORCH = """
-import importlib.util, sys, torch, warnings
+import contextlib, importlib.util, re, sys, torch, warnings
+from pathlib import Path
 from safetensors.torch import load_file
 
 warnings.simplefilter("ignore")
 assert not any(importlib.util.find_spec(name) for name in ("archsearch", "numpy", "onnxruntime"))
-images, *folders = sys.argv[1:]
+threads, images, *folders = sys.argv[1:]
+torch.set_num_threads(int(threads))
+sys.path.insert(0, "")
 raw, found = load_file(images)["images"], {}
 for folder in folders:
     spec = importlib.util.spec_from_file_location("model", f"{folder}/model.py")
@@ -66,12 +73,20 @@ for folder in folders:
         found[f"{folder}/safetensors"] = own.eval()(module.prepare(raw))
         found[f"{folder}/python"] = module.load()(module.prepare(raw))
         found[f"{folder}/pt2"] = torch.export.load(f"{folder}/model.pt2").module()(raw.float())
-    assert module.predict(raw).argmax(1).equal(found[f"{folder}/python"].argmax(1))
+    _, python, pt2, _ = re.findall(r"```python(.*?)```", Path(folder, "MODEL_CARD.md").read_text(), re.DOTALL)
+    names = {"raw": raw}
+    sys.modules.pop("model", None)
+    with contextlib.chdir(folder):
+        exec(python, names)
+        exec(pt2, names)
+    found[f"{folder}/card's probabilities"] = names["probabilities"]
+    found[f"{folder}/card's logits"] = names["logits"].detach()
 torch.save(found, "with_torch.pt")
 """
 
 WITH_ONNX = """
-import importlib.util, sys, numpy, onnxruntime
+import contextlib, importlib.util, re, sys, numpy, onnxruntime
+from pathlib import Path
 
 assert not any(importlib.util.find_spec(name) for name in ("archsearch", "torch", "onnx"))
 images, *folders = sys.argv[1:]
@@ -79,6 +94,11 @@ raw, found = numpy.load(images), {}
 for folder in folders:
     session = onnxruntime.InferenceSession(f"{folder}/model.onnx")
     found[folder] = session.run(None, {"images": raw.astype("float32")})[0]
+    *_, onnx = re.findall(r"```python(.*?)```", Path(folder, "MODEL_CARD.md").read_text(), re.DOTALL)
+    names = {"raw": raw}
+    with contextlib.chdir(folder):
+        exec(onnx, names)
+    assert (names["logits"] == found[folder]).all()
     few = session.run(None, {"images": raw[:3].astype("float32")})[0]
     assert numpy.allclose(few, found[folder][:3], atol=1e-4)
 numpy.savez("with_onnx.npz", **found)
@@ -109,8 +129,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.yaml").write_text(text)
         answer = call("run", f"{name}.yaml", "--json", cwd=folder)
         assert answer.code == 0, answer.err
-    places = [("families", number, block) for number, block in enumerate(FAMILIES)] + [("mlp", 0, "mlp")]
-    for study, trial, place in places:
+    for place, (study, trial) in TRAINED.items():
         answer = call("export", study, "--trial", trial, "--output", place, cwd=folder)
         assert (answer.code, answer.err) == (0, "")
         assert (folder / place / "model.onnx").is_file()
@@ -118,48 +137,59 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def images() -> Any:
+def images() -> tuple[torch.Tensor, Dataset]:
     dataset = load_dataset(DataSettings(name="digits", train_limit=256))
-    return dataset.test.images[:IMAGES], dataset
+    raw = dataset.test.images[:IMAGES].contiguous()
+    assert len(raw) == IMAGES
+    return raw, dataset
 
 
-def expected_logits(folder: Path, raw: torch.Tensor, dataset: Any) -> torch.Tensor:
-    normalised = Normalisation(dataset, torch.device("cpu"))(raw)
+def trained_logits(folder: Path, place: str, raw: torch.Tensor, dataset: Dataset) -> torch.Tensor:
+    """What the network computes with the weights that its training left in the run folder."""
+    study, number = TRAINED[place]
+    run = RunFolder(folder / "runs" / study)
+    trial = run.history().trials[number]
+    (seed,) = trial.seeds
+    network = build_network(
+        resolve_architecture(trial.architecture), dataset.input_shape, len(dataset.classes)
+    )
+    network.load_state_dict(load_file(run.weights(number, seed)))
     with torch.inference_mode():
-        return archsearch.load(folder)(normalised)
+        return network.eval()(Normalisation(dataset, torch.device("cpu"))(raw))
 
 
 def test_a_fresh_environment_of_torch_and_safetensors_computes_the_same_bits(
-    exported: Path, images: Any, tmp_path: Path
+    exported: Path, images: tuple[torch.Tensor, Dataset], tmp_path: Path
 ) -> None:
     raw, dataset = images
-    save_file({"images": raw.contiguous()}, exported / "images.safetensors")
+    save_file({"images": raw}, exported / "images.safetensors")
     python = make_environment(tmp_path / "environment", "torch", "safetensors")
 
-    run_script(python, WITH_TORCH, "images.safetensors", *FAMILIES, "mlp", cwd=exported)
+    # another number of threads would add in another order
+    threads = str(torch.get_num_threads())
+    run_script(python, WITH_TORCH, threads, "images.safetensors", *TRAINED, cwd=exported)
 
     found = torch.load(exported / "with_torch.pt", weights_only=True)
-    assert len(found) == 18
-    for place in (*FAMILIES, "mlp"):
-        expected = expected_logits(exported / place, raw, dataset)
-        for name in ("safetensors", "python", "pt2"):
-            logits = found[f"{place}/{name}"]
-            assert torch.equal(logits.argmax(1), expected.argmax(1)), (place, name)
-            assert torch.allclose(logits, expected, atol=1e-5), (place, name)
+    assert len(found) == 5 * len(TRAINED)
+    for place in TRAINED:
+        expected = trained_logits(exported, place, raw, dataset)
+        for name in ("safetensors", "python", "pt2", "card's logits"):
+            assert torch.equal(found[f"{place}/{name}"], expected), (place, name)
+        assert torch.equal(found[f"{place}/card's probabilities"], expected.softmax(1)), place
 
 
 def test_a_fresh_environment_of_onnxruntime_and_numpy_makes_the_same_predictions(
-    exported: Path, images: Any, tmp_path: Path
+    exported: Path, images: tuple[torch.Tensor, Dataset], tmp_path: Path
 ) -> None:
     raw, dataset = images
     np.save(exported / "images.npy", raw.numpy())
     python = make_environment(tmp_path / "environment", "onnxruntime", "numpy")
 
-    run_script(python, WITH_ONNX, "images.npy", *FAMILIES, "mlp", cwd=exported)
+    run_script(python, WITH_ONNX, "images.npy", *TRAINED, cwd=exported)
 
     found = np.load(exported / "with_onnx.npz")
-    for place in (*FAMILIES, "mlp"):
-        expected = expected_logits(exported / place, raw, dataset)
+    for place in TRAINED:
+        expected = trained_logits(exported, place, raw, dataset)
         logits = torch.from_numpy(found[place])
         assert torch.equal(logits.argmax(1), expected.argmax(1)), place
         largest = float(expected.abs().max().clamp_min(1))
