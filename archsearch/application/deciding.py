@@ -76,7 +76,9 @@ def decide_arithmetic(
     training = share_batch(training, ranks)
     shares_cores = devices.kind == "cpu" and settings.executor != "ray"
     threads = 1 if shares_cores else choose_threads(settings, devices)
-    pack = min(len(study.seeds), _MEASURED_PACK) if ranks == 1 and settings.executor != "ray" else 1
+    packs = ranks == 1 and settings.executor != "ray"
+    # A search may have no seeds to confirm its best under.
+    pack = max(1, min(len(study.seeds), _MEASURED_PACK)) if packs else 1
     compute = choose_compute(
         architectures,
         training,
@@ -98,7 +100,7 @@ def decide_arithmetic(
         cores=count_cores(),
         counts=list_thread_counts(settings, trainings=trainings, fitting=fitting),
         leave_idle=is_set or trainings < count_cores(),
-        pack=max(1, pack),
+        pack=pack,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from archsearch.application import deciding
 from archsearch.application.counting import count_trainings, count_trials
-from archsearch.application.deciding import explain_workers, list_thread_counts
+from archsearch.application.deciding import decide_arithmetic, explain_workers, list_thread_counts
 from archsearch.application.room import Need, Room, find_room, list_largest
 from archsearch.application.sampling import sample_specs
 from archsearch.data import load_dataset
@@ -16,7 +16,7 @@ from archsearch.execution import Devices, count_workers, machine
 from archsearch.journal import read_journal
 from archsearch.study import StudyConfig, parse_study
 from archsearch.study.settings import DataSettings, ExecutionSettings
-from archsearch.training import threads
+from archsearch.training import compute, threads
 from archsearch.training.values import Compute
 from tests.application.conftest import SEARCH, SWEEP, run_study_in
 
@@ -68,6 +68,19 @@ def test_threads_to_choose_from_leave_no_core_to_two(eight_cores, fields, traini
     assert found == counts
     for threads_each in found if settings.workers == "auto" else []:
         assert count_workers(settings, CPU, threads_each) * threads_each <= 8
+
+
+def test_precisions_are_compared_for_a_search_without_seeds_too(monkeypatch):
+    monkeypatch.setattr(compute, "computes_bf16", lambda _: True)
+    study = parsed(
+        BASE.replace("depth: 8}", "layout: mlp}").replace(", precision: 32", "")
+        + "search: {depth: [2, 3]}\ntrials: 2\n"
+    )
+
+    chosen = decide_arithmetic(study, sample_specs(study), load_dataset(study.space.fixed_settings()[1]), CPU)
+
+    assert study.seeds == ()
+    assert "a step of 64 images" in chosen.reason
 
 
 def test_omp_num_threads_is_the_most(eight_cores, monkeypatch):
