@@ -1,17 +1,16 @@
-"""Show a study in MLflow or optuna-dashboard, and bring MLflow up to date."""
+"""Show a study in MLflow or optuna-dashboard."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from archsearch.errors import HIDDEN, RunFolderError, StudyError, TrackingError
+from archsearch.application.syncing import find_uri, sync_mlflow
+from archsearch.errors import StudyError
 from archsearch.journal import RunFolder
-from archsearch.study import parse_study
-from archsearch.tracking import MirrorStatus, resolve_uri, sync, view_link
+from archsearch.tracking import resolve_uri, view_link
 from archsearch.tracking.address import is_server
 from archsearch.tracking.server import check_port, serve_pages
 
@@ -27,25 +26,6 @@ class Pages:
 
     address: str
     served_here: bool = True
-
-
-def sync_study(study: str, *, uri: str = "", runs_folder: str | Path = "runs") -> MirrorStatus:
-    """Bring MLflow up to what a study's journal says; a second time changes nothing.
-
-    Args:
-        study: Name of a study that was run, or its run folder.
-        uri: MLflow tracking URI; empty takes the study's.
-        runs_folder: Folder of all run folders.
-
-    Raises:
-        RunFolderError: The study was not run.
-        TrackingError: MLflow cannot be written.
-    """
-    folder = RunFolder.find(study, runs_folder)
-    status = sync(folder.path, uri or _uri_of(folder))
-    if status.state == "gave up":
-        raise TrackingError(f"MLflow is not up to date: {status.error}")
-    return status
 
 
 @contextmanager
@@ -70,8 +50,8 @@ def show_pages(
             yield Pages(address, served_here=not is_server(uri))
         return
     folder = RunFolder.find(study, runs_folder)
-    uri = resolve_uri(uri or _uri_of(folder))
-    status = sync_study(study, uri=uri, runs_folder=runs_folder)
+    uri = resolve_uri(uri or find_uri(study, folder))
+    status = sync_mlflow(folder, uri)
     with serve_pages(uri, port) as address:
         yield Pages(view_link(address, status.experiment_id), served_here=not is_server(uri))
 
@@ -108,19 +88,3 @@ def show_optuna_pages(study: str | None, *, port: int, runs_folder: str | Path =
     check_port(port)
     with serve_optuna_pages(searches, port) as address:
         yield Pages(address)
-
-
-def _uri_of(folder: RunFolder) -> str:
-    uri = parse_study(folder.study.read_text(encoding="utf-8"), str(folder.study)).tracking.uri
-    if HIDDEN not in uri:
-        return uri
-    # A run folder holds no passwords.
-    given = os.environ.get("MLFLOW_TRACKING_URI", "")
-    if not given:
-        raise RunFolderError(
-            "keeps no passwords, and this one needs one",
-            path=f"{folder.study}: tracking.uri",
-            got=uri,
-            fix="Give --uri, or set MLFLOW_TRACKING_URI.",
-        )
-    return given

@@ -28,7 +28,7 @@ _COMMANDS = {
     "predict": "Classify image files with an exported network.",
     "verify": "Check the checksums and outputs of an exported folder.",
     "ui": "Open the MLflow or Optuna dashboard of a study.",
-    "sync": "Bring MLflow up to what a study's journal says.",
+    "sync": "Bring report, MLflow and Optuna's copy up to a study's journal.",
     "reproduce": "Train a trial again, and compare it with what was recorded.",
     "schema": "Print the JSON Schema of the study file, for editors.",
     "doctor": "Say what machine this is, what is broken, and how to mend it.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -17,11 +16,22 @@ from archsearch.cli.options import json_option, runs_folder_option, study_argume
 @runs_folder_option
 @json_option()
 def command(study: str, uri: str, runs_folder: Path, as_json: bool) -> None:
-    """Bring MLflow up to what a study's journal says; a second time changes nothing."""
-    from archsearch.application.serving import sync_study
+    """Bring all that is made from a study's journal up to it; a second time changes nothing.
 
-    status = sync_study(study, uri=uri, runs_folder=runs_folder)
+    That is the report, MLflow, and the copy in an Optuna storage where the study names one. While a run works
+    on the study, it is MLflow alone.
+
+    A run folder keeps no passwords: of a study with some in its addresses give the file.
+    """
+    from archsearch.application.syncing import sync_study
+
+    synced = sync_study(study, uri=uri, runs_folder=runs_folder)
     if as_json:
-        click.echo(json.dumps(asdict(status)))
-    else:
-        click.echo(f"MLflow holds {status.runs} runs of {study} (experiment {status.experiment_id}).")
+        click.echo(json.dumps(synced.to_mapping()))
+        return
+    mlflow = synced.mlflow
+    click.echo(f"MLflow holds {mlflow.runs} runs of {study} (experiment {mlflow.experiment_id}).")
+    if synced.optuna_trials is not None:
+        click.echo(f"Optuna's storage holds {synced.optuna_trials} trials of it.")
+    if synced.report:
+        click.echo(f"Report: {synced.report.page}")

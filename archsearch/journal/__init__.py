@@ -1,6 +1,6 @@
 """The append-only record of a study, from which everything else can be rebuilt."""
 
-from archsearch.journal.folder import CONCLUSION_NAME, RunFolder
+from archsearch.journal.folder import CONCLUSION_NAME, STUDY_FILES, RunFolder
 from archsearch.journal.history import ReplicateHistory, SessionHistory, StudyHistory, TrialHistory
 from archsearch.journal.locking import Holder, RunFolderLock, find_holder
 from archsearch.journal.reading import JOURNAL_NAME, JournalReader, read_journal
@@ -13,6 +13,7 @@ __all__ = [
     "CONCLUSION_NAME",
     "JOURNAL_NAME",
     "SESSION_ENDS",
+    "STUDY_FILES",
     "VERSION",
     "Holder",
     "Journal",

@@ -16,7 +16,8 @@ from archsearch.study import load_study
 CONCLUSION_NAME = "conclusion.md"
 """File of the report that says in Markdown what a study shows: a few lines, and its pictures."""
 
-_STUDY_FILES = (".yaml", ".yml")
+STUDY_FILES = (".yaml", ".yml")
+"""How a study's file ends: what tells it from a name."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class RunFolder:
             StudyError: It is a YAML file that is no study.
         """
         path = Path(study)
-        name = load_study(path).name if path.suffix in _STUDY_FILES and path.is_file() else study
+        name = load_study(path).name if path.suffix in STUDY_FILES and path.is_file() else study
         candidates = [path, Path(runs_folder) / name]
         found = next((folder for folder in candidates if (folder / JOURNAL_NAME).is_file()), None)
         if found is None:

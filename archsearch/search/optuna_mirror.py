@@ -1,7 +1,7 @@
 """Finished trials copied to an Optuna storage of the user's, for dashboards and other tools.
 
 The copy decides nothing and holds up nobody: a process of its own writes it. A storage that does not answer
-is waited for: what it missed is added with the next trial, or by the next run.
+is waited for: what it missed is added with the next trial, by the next run or by `archsearch sync`.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class OptunaMirror:
         self._listener.join()
         if self._done < self._given:
             missing = self._given - self._done
-            _log.warning("Optuna's storage lacks %d finished trials; the next run copies them.", missing)
+            _log.warning("Optuna's storage lacks %d finished trials; `archsearch sync` copies them.", missing)
 
     def _start(self) -> None:
         # In a session of its own: Ctrl-C is for the conductor, and what was handed over is copied to the end.

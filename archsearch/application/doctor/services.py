@@ -45,7 +45,7 @@ def examine_optuna(subject: Subject) -> Check | None:
     error = ask_apart("archsearch.search.optuna_checking", url)
     if not error:
         return Check("Optuna storage", "ok", f"{shown} answers")
-    mend = "Start that server or mend its address (tracking.optuna); the next run copies what it misses."
+    mend = "Start that server or mend its address (tracking.optuna); `archsearch sync` copies what it misses."
     return Check("Optuna storage", "broken", f"{shown}: {hide_passwords(error)}", mend)
 
 
