@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from archsearch.study.settings import ExecutionSettings
 from archsearch.training.values import Outcome
 
-# A worker that is coming up imports torch, and may wait for its device.
-_COMING_UP_S = 120.0
+COMING_UP_S = 120.0
+"""What is added for a worker that is coming up: it imports torch, and may wait for its device."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,12 @@ class Stopwatch:
         self._began = self._heard = time.monotonic()
 
     def start(self, trainings: int, *, ready: bool = True) -> None:
-        """Begin to count for so many trainings together; `ready` is whether their worker has come up."""
+        """Begin to count for so many trainings together; `ready` is whether their worker has come up.
+
+        One that has not is given `COMING_UP_S` more, and is begun again when it has.
+        """
         self._times = trainings
-        self._began = self._heard = time.monotonic() + (0.0 if ready else _COMING_UP_S)
+        self._began = self._heard = time.monotonic() + (0.0 if ready else COMING_UP_S)
 
     def hear(self) -> None:
         """Note a sign of life."""
