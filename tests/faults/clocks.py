@@ -82,5 +82,6 @@ FAULTS = (
         "from setting it to the next epoch",
         set_clock_back,
         missing=missing,
+        counted="times set, one study",
     ),
 )

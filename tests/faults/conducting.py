@@ -89,6 +89,7 @@ FAULTS = (
         "a second `archsearch run` while the first trains is refused; the first is killed, another started",
         "from the new start to its first record: the stale lock is taken",
         start_twice,
+        counted="second starts, one study",
     ),
     Fault(
         "study edited between runs",
@@ -96,5 +97,6 @@ FAULTS = (
         "with the journal as it was; then more trials",
         "from the start of the grown study to the first news of a training",
         edit_between_runs,
+        counted="edits, five a study",
     ),
 )

@@ -174,16 +174,18 @@ FAULTS = (
         "disk full",
         f"the run folder's disk (tmpfs of {_SIZE_KIB} KiB) is filled to its last byte while a study trains; "
         "the study is started on the full disk too; then the disk is freed",
-        "from the new start to the first news of a training",
+        "from the last new start to the first news of a training, once",
         fill_disk,
         missing=cannot_mount,
+        counted="times filled, one study",
     ),
     Fault(
         "journal on a read-only mount",
         "the run folder's disk is remounted read-only after a kill, the study started, the disk made good",
-        "from the new start to the first news of a training",
+        "from the last new start to the first news of a training, once",
         make_journal_read_only,
         missing=cannot_mount,
+        counted="remounts, one study",
     ),
     Fault(
         "data on a read-only mount",
@@ -191,5 +193,6 @@ FAULTS = (
         "from the start to the first news of a training: nothing has to recover",
         read_data_from_read_only,
         missing=cannot_mount,
+        counted="studies",
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ class Finding:
     """What came of provoking a fault.
 
     Attributes:
-        times: How often it was provoked.
+        times: How much was provoked, in the fault's own unit (`Fault.counted`).
         lost: What differs from an undisturbed study, a sentence each; empty where nothing was lost.
         recoveries_s: Of each time that can be measured, how long it took until work went on.
         note: What else was measured.
@@ -37,6 +37,7 @@ class Fault:
         recovered: What the recovery time is counted to.
         provoke: Does it so many times, in an empty folder.
         full: How often for the table.
+        counted: What is counted: kills, trainings, answers, ... One study may meet many of them.
         missing: Says what this machine lacks for it; empty where nothing.
     """
 
@@ -46,3 +47,4 @@ class Fault:
     provoke: Callable[[Workshop, Path, int], Finding]
     full: int = 10
     missing: Callable[[], str] = lambda: ""
+    counted: str = field(kw_only=True)

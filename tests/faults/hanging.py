@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from archsearch.execution.limits import COMING_UP_S
 from tests.faults.fault import Fault, Finding
 from tests.faults.killing import list_workers, searching, sweeping
 from tests.faults.workshop import Study, Workshop
@@ -50,7 +51,7 @@ def freeze_workers(shop: Workshop, place: Path, times: int) -> Finding:
 
 
 def _has_come_up(worker: int) -> bool:
-    """Whether a worker has been there for some time: one that comes up is given two minutes."""
+    """Whether a worker has been there for some time; on a busy machine it may be coming up still."""
     with contextlib.suppress(psutil.Error):
         return time.time() - psutil.Process(worker).create_time() > _COMES_UP_WITHIN_S
     return False
@@ -146,19 +147,24 @@ FAULTS = (
     Fault(
         "worker hangs",
         f"SIGSTOP to one of two workers, at a random moment, with `epoch_limit_s: {_EPOCH_LIMIT_S}`",
-        f"from its last report to the next, so with the limit of {_EPOCH_LIMIT_S} s",
+        f"from its last report to the next, so with the limit of {_EPOCH_LIMIT_S} s, or of "
+        f"{COMING_UP_S:.0f} s more for a worker that was still coming up",
         freeze_workers,
+        counted="workers",
     ),
     Fault(
         "training takes too long",
         f"trainings of 100,000 epochs between others, with `trial_limit_s: {_TRIAL_LIMIT_S}`: these fail",
-        "from its start to its failure",
+        f"from its start to its failure, so with the limit of {_TRIAL_LIMIT_S} s, which begins when its "
+        "worker has come up",
         train_too_long,
+        counted="trainings, one study",
     ),
     Fault(
         "corrupted checkpoint",
         "a training is killed, and one bit of its checkpoint turned over, or the file cut at a random place",
         "from the new start to the first new epoch",
         damage_checkpoints,
+        counted="checkpoints, one study",
     ),
 )

@@ -178,6 +178,7 @@ FAULTS = (
         "the lost training reports again",
         kill_workers,
         full=100,
+        counted="kills",
     ),
     Fault(
         "conductor killed",
@@ -185,6 +186,7 @@ FAULTS = (
         "from the new start to the first news of a training",
         kill_conductor,
         full=50,
+        counted="kills, one study",
     ),
     Fault(
         "both killed",
@@ -192,5 +194,6 @@ FAULTS = (
         "from the new start to the first news of a training",
         kill_both,
         full=50,
+        counted="pairs of kills",
     ),
 )

@@ -100,9 +100,20 @@ FAULTS = (
         "at a random moment of a search; what is trained is finished first",
         _ENDED,
         press_ctrl_c,
+        counted="signals, one study",
     ),
     Fault(
-        "SIGINT twice", "20 ms after each other, at a random moment of a search", _ENDED, press_ctrl_c_twice
+        "SIGINT twice",
+        "20 ms after each other, at a random moment of a search",
+        _ENDED,
+        press_ctrl_c_twice,
+        counted="pairs of signals, one study",
     ),
-    Fault("SIGTERM", "at a random moment of a search", f"{_ENDED}, with MLflow written", terminate),
+    Fault(
+        "SIGTERM",
+        "at a random moment of a search",
+        f"{_ENDED}, with MLflow written",
+        terminate,
+        counted="signals, one study",
+    ),
 )

@@ -18,10 +18,14 @@ the last bit, but for what is measured with a clock; where MLflow takes part, al
 journal written into an empty store at once, runs that stand twice or are still RUNNING; and processes,
 locks or halves of files that are left.
 
+*How often* says what it counts: seldom studies, for one study may meet its fault again and again. Recovery is
+measured as often as it can be told, which may be less: some kills come before work has gone on, and some
+faults are lifted once for many provocations, as *counted to* then says.
+
 Produced by `make faults`; {machine}.
 
 """
-_COLUMNS = ("fault", "how it is provoked", "times", "lost", "recovery, median", "longest", "counted to")
+_COLUMNS = ("fault", "how it is provoked", "how often", "lost", "recovery, median", "longest", "counted to")
 
 
 def draw_table(found: Sequence[tuple[Fault, Finding | str]]) -> str:
@@ -43,4 +47,12 @@ def _row(fault: Fault, finding: Finding | str) -> tuple[str, ...]:
         lost += f" ({finding.note})"
     times = finding.recoveries_s
     median, longest = (f"{statistics.median(times):.2f} s", f"{max(times):.2f} s") if times else ("", "")
-    return (fault.name, fault.provoked, str(finding.times), lost, median, longest, fault.recovered)
+    return (
+        fault.name,
+        fault.provoked,
+        f"{finding.times} {fault.counted}",
+        lost,
+        median,
+        longest,
+        fault.recovered,
+    )

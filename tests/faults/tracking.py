@@ -202,13 +202,15 @@ FAULTS = (
         "from the server's first answer until MLflow is complete, by `archsearch sync` at the latest",
         start_while_it_is_down,
         missing=services.missing,
+        counted="studies, one outage",
     ),
     Fault(
         "MLflow server dies in the middle",
         "SIGKILL to the server and its workers, at a random moment of a study; it is started again",
-        "from the server's last start until MLflow is complete",
+        "from the server's last start in a study until MLflow is complete",
         kill_in_the_middle,
         missing=services.missing,
+        counted="kills",
     ),
     Fault(
         "MLflow server slow",
@@ -217,6 +219,7 @@ FAULTS = (
         "from the end of the study until MLflow is complete",
         answer_slowly,
         missing=services.missing,
+        counted="answers",
     ),
     Fault(
         "MLflow server answers errors",
@@ -224,14 +227,16 @@ FAULTS = (
         "from the end of the study until MLflow is complete",
         answer_errors,
         missing=services.missing,
+        counted="answers",
     ),
     Fault(
         "PostgreSQL restarted",
         "the database behind MLflow's server and Optuna's storage is stopped and started again, at a random "
         "moment of a study",
-        "from its last start until MLflow and Optuna are complete",
+        "from its last start in a study until MLflow and Optuna are complete",
         restart_postgresql,
         missing=services.missing,
+        counted="restarts",
     ),
 )
 
@@ -242,5 +247,6 @@ HALF = Fault(
     stop_for_half_of_a_study,
     full=2,
     missing=services.missing,
+    counted="pairs of studies",
 )
 """Measures time, so not a part of what CI runs."""

@@ -88,11 +88,13 @@ FAULTS = (
         "between others that fit",
         "from the failure to the next training",
         run_out_of_memory,
+        counted="trainings, one study",
     ),
     Fault(
         "NaN",
         "learning rates from 1e30 on, between others",
         "from the failure to the next training",
         lose_numbers,
+        counted="trainings, one study",
     ),
 )
