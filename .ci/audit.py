@@ -1,7 +1,7 @@
 """Look the pinned packages up among the known vulnerabilities: pip-audit, asking the package index.
 
-Fails where a package has one, or where some could not be looked up. Where nothing could be, because the
-service does not answer here, it says so and passes: then nothing has been audited.
+Fails where a package has one, where some could not be looked up, and where pip-audit itself fails. Where the
+service is out of reach or knows nothing here, it says so and passes: then nothing has been audited.
 """
 
 from __future__ import annotations
@@ -12,6 +12,17 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# How requests, urllib3 and pip-audit say that a service is out of reach, in lower case.
+_OUT_OF_REACH = (
+    "connection refused",
+    "timed out",
+    "could not connect to",
+    "no route to host",
+    "network is unreachable",
+    "name resolution",
+    "name or service not known",
+    "failed to resolve",
+)
 
 
 def main() -> None:
@@ -26,9 +37,11 @@ def main() -> None:
     try:
         packages = json.loads(ended.stdout)["dependencies"]
     except (ValueError, KeyError):
-        words = ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"]
-        print(f"NOT AUDITED: pip-audit gave no answer ({words[-1][:300]}).")
-        return
+        last = (ended.stderr.strip().splitlines() or ["it says nothing"])[-1][:600]
+        if any(words in ended.stderr.lower() for words in _OUT_OF_REACH):
+            print(f"NOT AUDITED: the advisory service is out of reach ({last}).")
+            return
+        sys.exit(f"pip-audit failed with exit code {ended.returncode}: {last}")
     unknown = [package["name"] for package in packages if "skip_reason" in package]
     if len(unknown) == len(packages):
         print(f"NOT AUDITED: the advisory service knows none of the {len(packages)} pinned packages here.")
