@@ -24,7 +24,8 @@ TOO_LONG_S = 400
 """What no line of a page takes; one that waits for somebody is noticed by it."""
 
 _FENCE = re.compile(r"^(`{3,})(\w*)(?: title=\"([^\"]+)\")?\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
-_SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+# It may go on in the next line, and ends with its paragraph.
+_SPAN = re.compile(r"(?<!`)`((?:[^`\n]|\n(?!\s*\n))+)`(?!`)")
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
@@ -64,7 +65,8 @@ def read_prose(path: Path) -> str:
 
 
 def read_spans(path: Path) -> list[str]:
-    return _SPAN.findall(read_prose(path))
+    """The code in the lines of a page's text, each in one line."""
+    return [" ".join(span.split("\n")) for span in _SPAN.findall(read_prose(path))]
 
 
 def read_links(path: Path) -> Iterator[str]:

@@ -80,6 +80,15 @@ def test_a_command_that_is_unknown_would_be_noticed() -> None:
             parse(line, "here")
 
 
+def test_code_that_goes_on_in_the_next_line_is_read(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "Run `archsearch describe\nresnet20` or `make`, but a lone ` is no code.\n\nSo ` is another.\n"
+    )
+
+    assert read_spans(page) == ["archsearch describe resnet20", "make"]
+
+
 def commands(text: str) -> list[str]:
     lines = text.replace("\\\n", " ").splitlines()
     found = (re.search(r"(?:^|&& |\.venv/bin/|=\S+ )(archsearch [a-z].*)", line.strip()) for line in lines)
