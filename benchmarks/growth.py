@@ -15,8 +15,9 @@ it read the journal, in all and per trial.
 
 MLflow (SQLite, its mirror process): the seconds in which a mirror that starts on the grown journal brings
 MLflow up to it, less those of one that finds nothing to write, by the number of new trials; and, when a
-mirror runs beside a conductor that never waits for a training, the trials whose end MLflow did not hold when
-the study was over, and the seconds until it did. Imports are outside the clock of the conductor.
+mirror runs beside a conductor that never waits for a training, the trials that had no run in MLflow when the
+study was over, and the seconds from then until MLflow held everything. Imports are outside the clock of the
+conductor.
 """
 
 from __future__ import annotations

@@ -194,7 +194,7 @@ def follow(
             (time.sleep if last else ended.wait)(min(delay_s, max(0.0, deadline - time.monotonic())))
             delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
         else:
-            if (told.state, told.experiment_id) != (status.state, status.experiment_id):
+            if told != status:
                 tell(status)
             told = status
             ended.wait(_rest_s(time.monotonic() - begun))

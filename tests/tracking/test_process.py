@@ -38,6 +38,8 @@ def test_mirrors_a_study_that_goes_on_and_drains_at_its_end(folder, uri, capfd):
         wait_for(lambda: mirror.status.experiment_id)
         for _ in steps:
             pass
+        # It says so whenever it has written something, not only at its end.
+        wait_for(lambda: mirror.status.runs == 10)
         status = mirror.close()
 
     assert status == MirrorStatus("done", status.experiment_id, "depth", runs=10, lag=0, error="")
