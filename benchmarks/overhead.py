@@ -16,17 +16,18 @@ one network that keeps a core busy, for two epochs, after which its accuracy say
 that archsearch makes of a machine.
 
 Protocol. Every run is a fresh process. In each round all stacks of a task run in turn (same networks, data,
-batch size, optimiser, schedule, epochs and seeds). Inside the clock is everything but imports: Optuna, MLflow
-on SQLite, the journal, the start of workers, evaluation, weights. Imports stand outside it, also those that
-the fork server of the workers makes, those of the process that writes to MLflow (which `archsearch run` makes
-while it imports torch itself), and those of Ray's start; Ray's trials import what they need inside it.
-MLflow's database is created before. Given are median, least and largest seconds over the rounds, the ratio to
-`bare` and to `hand_written` round by round, and the mean validation accuracy; of archsearch also
-`training_seconds`, from the start of the first training to the end of the last, which leaves out what a study
-does once (measuring, reading the test set, closing MLflow). Where a task has more than one process, `factors`
-takes hand_written over local_auto apart: overhead (hand_written over bare), packing (bare over inline: memory
-format too, less what archsearch costs), parallelism (inline over local), precision (local over local_auto);
-cores (bare over bare_dealt) is what the machine has to give.
+batch size, optimiser, schedule, epochs and seeds; the bare loops and archsearch begin with the same weights
+and take the images in the same order, of which the others shuffle their own). Inside the clock is everything
+but imports: Optuna, MLflow on SQLite, the journal, the start of workers, evaluation, weights. Imports stand
+outside it, also those that the fork server of the workers makes, those of the process that writes to MLflow
+(which `archsearch run` makes while it imports torch itself), and those of Ray's start; Ray's trials import
+what they need inside it. MLflow's database is created before. Given are median, least and largest seconds
+over the rounds, the ratio to `bare` and to `hand_written` round by round, and the mean validation accuracy;
+of archsearch also `training_seconds`, from the start of the first training to the end of the last, which
+leaves out what a study does once (measuring, reading the test set, closing MLflow). Where a task has more
+than one process, `factors` takes hand_written over local_auto apart: overhead (hand_written over bare),
+packing (bare over inline: memory format too, less what archsearch costs), parallelism (inline over local),
+precision (local over local_auto); cores (bare over bare_dealt) is what the machine has to give.
 Run it on an idle machine.
 """
 

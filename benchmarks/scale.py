@@ -16,8 +16,9 @@ MLflow and Optuna's storage, where they are given, hold every trial at the end.
 long the copy in Optuna's storage takes from then on, how many trials MLflow lacks when that is done and the
 seconds until it holds them, and the shares of the study's wall-clock time: waiting for the disk
 (`journal_fsync`), Optuna's ask and tell (`optuna`), handing trials to Optuna's storage (`optuna_storage`),
-and the rest, which is the conductor's Python (`conductor`). The largest is what saturates first, unless a
-store falls behind.
+and the rest, which is the conductor's Python (`conductor`). What saturates first is printed: the store that
+takes longest to catch up, where that is longer than the study took, for it then takes less than half as many
+trials a second as the conductor makes; else the largest share. No store ever holds up the conductor.
 """
 
 from __future__ import annotations
@@ -145,6 +146,16 @@ def _check_copied(name: str, url: str, trials: int) -> None:
     assert len(copied) == trials, f"Optuna's storage holds {len(copied)} of {trials} trials"
 
 
+def find_saturated(row: dict[str, Any]) -> str:
+    """Name what saturates first in a row of the results: a store that cannot follow, or the largest share."""
+    lags = {store: row.get(f"{store}_lag_s", 0.0) for store in ("optuna", "mlflow")}
+    slowest = max(lags, key=lambda store: lags[store])
+    if lags[slowest] > row["trials"] / row["trials_per_s"]:
+        return f"{slowest}, {lags[slowest]:.1f} s behind"
+    share = max(row["shares"], key=lambda name: row["shares"][name])
+    return f"{share}, {row['shares'][share]:.0%} of the time"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -172,6 +183,8 @@ def main() -> None:
         "mlflow": mlflow.partition(":")[0] or "none",
     }
     write_result("scale", protocol, results, arguments.output)
+    for row in results:
+        print(f"{row['workers']} workers: first to saturate: {find_saturated(row)}")
 
 
 if __name__ == "__main__":

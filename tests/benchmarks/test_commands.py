@@ -20,6 +20,7 @@ from benchmarks import (
     packing,
     precision,
     predictors,
+    real_search,
     record_table,
     scale,
     signals,
@@ -100,6 +101,27 @@ def test_a_postgresql_server_leaves_nothing_behind() -> None:
         psycopg.connect(url, connect_timeout=2)
 
 
+def row_of_scale(**more: float) -> dict[str, Any]:
+    shares = {"journal_fsync": 0.3, "optuna": 0.2, "conductor": 0.5}
+    return {"trials": 100, "trials_per_s": 10.0, "shares": shares, **more}
+
+
+@pytest.mark.parametrize(
+    ("lags", "said"),
+    [
+        ({}, "conductor, 50% of the time"),
+        ({"optuna_lag_s": 9.0, "mlflow_lag_s": 9.9}, "conductor, 50% of the time"),
+        ({"optuna_lag_s": 9.0, "mlflow_lag_s": 10.1}, "mlflow, 10.1 s behind"),
+        ({"optuna_lag_s": 30.0, "mlflow_lag_s": 10.1}, "optuna, 30.0 s behind"),
+    ],
+)
+def test_what_saturates_first_is_a_store_that_cannot_follow_or_the_largest_share(
+    lags: dict[str, float], said: str
+) -> None:
+    # the study took 10 s
+    assert scale.find_saturated(row_of_scale(**lags)) == said
+
+
 @pytest.mark.slow
 def test_growth_measures_time_memory_and_mlflow(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growth, "TIMED", 3)
@@ -108,6 +130,7 @@ def test_growth_measures_time_memory_and_mlflow(run: Run, monkeypatch: pytest.Mo
     assert rows["optuna_tpe"]["held_kib_per_trial"] > 0
     assert rows["mlflow"]["written_ms_per_trial"] > 0
     assert rows["mlflow"]["lag_s"] > 0
+    assert 0 <= rows["mlflow"]["trials_behind"] <= 3
 
 
 @pytest.mark.slow
@@ -133,7 +156,7 @@ def test_overhead_compares_stacks_on_the_same_task(run: Run) -> None:
     rows = run(overhead.main, "--tasks digits-resnet8 --stacks bare inline --rounds 1")
     bare, inline = rows
     assert inline["of_bare"]["median"] > 0
-    # The same networks on the same images, in the same order, from other weights.
+    # The same networks from the same weights, on the same images in the same order; rounding differs.
     assert inline["accuracy"]["median"] == pytest.approx(bare["accuracy"]["median"], abs=0.05)
 
 
@@ -182,6 +205,16 @@ def test_predictors_are_compared_with_the_table(run: Run) -> None:
         assert (found is None) == (row["ranked"] < 10)
         assert found is None or found["rho_low"] <= found["rho"] <= found["rho_high"]
         assert 0 <= row["best_kept"] <= 1
+
+
+@pytest.mark.slow
+def test_real_search_trains_until_the_epochs_are_spent_and_looks_the_answer_up(run: Run) -> None:
+    (row,) = run(real_search.main, "--methods tpe+asha --seeds 1 --budget-epochs 40 --trials 4")
+    assert row["method"] == "tpe+asha"
+    assert 4 <= row["epochs"]["median"] <= 40
+    assert row["complete"]["median"] >= 1
+    assert row["regrets_points"] == [row["regret_points"]["median"]]
+    assert row["regret_points"]["median"] >= 0
 
 
 @pytest.mark.slow
