@@ -48,7 +48,7 @@ class TrainingSettings(Settings):
         gradient_clip: Largest gradient norm; 0 leaves gradients alone.
         precision: ``auto`` (decided once for the whole study), ``32`` or ``bf16``.
         gradient_checkpointing: Whether blocks keep their input alone for the backward pass, in which they are
-            computed again: less memory, about a third more time, the same results.
+            computed again: less memory, more time, the same results.
         deterministic: Whether only operations are used that give the same bits each time, also on CUDA, where
             the fastest often do not; an operation that has no such form fails the training with its name.
         augmentation: ``none``, or steps joined by underscores: ``crop``, ``flip``, ``cutout``, ``erase``.
