@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archsearch.application.provenance import find_processor
 from archsearch.data import Dataset
 from archsearch.data.dataset import Split
 from archsearch.data.module import Normalisation
@@ -60,7 +61,7 @@ def measure_export(
         "macs": cost.macs,
         "memory": {"weights_mib": size / 2**20, "training_activations_mib_an_image": cost.activation_mib},
         "file_bytes": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
-        "latency": measure_latencies(runs, dataset.val.images[:1].float()),
+        "latency": measure_latencies(runs, dataset.val.images[:1].float(), processor=find_processor()),
         "probe": describe_probe(probe),
     }
 

@@ -15,11 +15,13 @@ _WARMUP_RUNS = 5
 _TIMED_RUNS = 30
 
 
-def measure_latencies(runs: Mapping[str, Callable[[Tensor], object]], image: Tensor) -> dict[str, Any]:
-    """Measure each format on one raw image ``[1, …]``; milliseconds, and how they were measured."""
+def measure_latencies(
+    runs: Mapping[str, Callable[[Tensor], object]], image: Tensor, *, processor: str
+) -> dict[str, Any]:
+    """Measure each format on one raw image ``[1, …]``; milliseconds, and how and on what processor."""
     return {
         "protocol": f"one raw image; median and quartiles of {_TIMED_RUNS} runs after {_WARMUP_RUNS} more",
-        "machine": describe_machine(),
+        "machine": describe_machine(processor),
         "ms": {name: measure_latency(run, image) for name, run in runs.items()},
     }
 
@@ -37,8 +39,8 @@ def measure_latency(run: Callable[[Tensor], object], image: Tensor) -> dict[str,
     return {"median": median, "quartile_low": low, "quartile_high": high}
 
 
-def describe_machine() -> str:
+def describe_machine(processor: str) -> str:
     """Name what was measured on."""
     count = torch.get_num_threads()
     threads = "1 thread" if count == 1 else f"{count} threads"
-    return f"{platform.system()} {platform.machine()}, {threads}, torch {torch.__version__}"
+    return f"{processor}, {platform.system()} {platform.machine()}, {threads}, torch {torch.__version__}"
