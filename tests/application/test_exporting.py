@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from safetensors.torch import load_file
 
 import archsearch
 from archsearch.application import running
+from archsearch.application.provenance import find_processor
 from archsearch.architecture import resolve_architecture
 from archsearch.data import load_dataset
 from archsearch.data.module import ImageDataModule
@@ -120,6 +123,9 @@ def test_metrics_are_those_of_the_journal_and_of_the_test_images(searched: RunSt
         confirmed_trial(searched).macs,
     )
     assert told["latency"]["ms"]["torch"]["median"] > 0
+    measured_on = f"{find_processor()}, {platform.system()} {platform.machine()}, "
+    assert told["latency"]["machine"].startswith(measured_on)
+    assert f"Measured on {measured_on}" in (exported / "MODEL_CARD.md").read_text()
     assert told["formats"] == {name: {"largest_difference": 0.0} for name in ("safetensors", "python")}
     assert told["pruned"]["variants"][0]["val_accuracy"] == pytest.approx(told["validation"]["accuracy"])
 
@@ -236,6 +242,79 @@ def test_an_export_again_replaces_the_earlier_one(searched: RunStudy, exported: 
     assert {path.name for path in exported.iterdir()} == set(before)
     assert (exported / "model.safetensors").read_bytes() != before["model.safetensors"]
     assert list(exported.parent.iterdir()) == [exported]
+
+
+def costs(trial: TrialHistory) -> list[float]:
+    """Validation error, parameters, multiply-accumulates, latency: all that is the better for being small."""
+    latencies = [replicate.test["latency_ms"] for replicate in trial.replicates.values()]
+    parameters, macs = trial.parameters or 0, trial.macs or 0
+    return [trial.metrics["val_error"], parameters, macs, median(latencies)]
+
+
+def find_front(study: RunStudy) -> list[TrialHistory]:
+    """The trials to which no other one is as good in everything and better in something, by number."""
+    trials = sorted(study.history().trials.values(), key=lambda trial: trial.number)
+    return [
+        one
+        for one in trials
+        if not any(
+            costs(other) != costs(one)
+            and all(theirs <= own for theirs, own in zip(costs(other), costs(one), strict=True))
+            for other in trials
+        )
+    ]
+
+
+def test_pareto_writes_a_folder_for_each_trial_that_none_beats_in_everything(
+    swept: RunStudy, tmp_path: Path
+) -> None:
+    answer = export(swept, tmp_path / "front", "--pareto", "--json")
+
+    front = find_front(swept)
+    folders = {trial.number: tmp_path / "front" / f"trial-{trial.number:04d}" for trial in front}
+    assert (answer.code, answer.err) == (0, "")
+    assert len(front) > 1
+    assert sorted(answer.json["networks"], key=lambda network: network["trial"]) == [
+        {"trial": number, "output": str(folder), "formats": ["python"]} for number, folder in folders.items()
+    ]
+    assert answer.json["trial"] == answer.json["networks"][0]["trial"]
+    assert sorted((tmp_path / "front").iterdir()) == sorted(folders.values())
+    for trial in front:
+        told = json.loads((folders[trial.number] / "metrics.json").read_text())
+        assert (told["trial_number"], told["parameters"]) == (trial.number, trial.parameters)
+        assert (folders[trial.number] / "MODEL_CARD.md").read_text().startswith(f"# {trial.name}\n")
+        assert archsearch.load(folders[trial.number]) is not None
+
+
+def test_several_networks_are_not_written_into_an_export(
+    searched: RunStudy, exported: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(exported, tmp_path / "exported")
+    before = sorted(path.name for path in folder.iterdir())
+
+    answer = export(searched, folder, "--pareto")
+
+    assert answer.code == 2
+    assert "--output: must be a folder for several exports" in answer.err
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_the_best_in_a_measure_and_the_best_of_a_depth_are_exported(swept: RunStudy, tmp_path: Path) -> None:
+    trials = list(swept.history().trials.values())
+    smallest = min(trials, key=lambda trial: trial.macs or 0)
+    # of its depth the only one, and so the best, which it is not of all
+    worst = max(trials, key=lambda trial: trial.metrics["val_error"])
+    depth = worst.architecture["depth"]
+
+    by_macs = export(swept, tmp_path / "macs", "--best", "macs", "--json")
+    by_depth = export(swept, tmp_path / "depth", "--depth", depth, "--json")
+    both = export(swept, tmp_path / "both", "--best", "macs", "--depth", depth)
+
+    assert (by_macs.json["trial"], by_depth.json["trial"]) == (smallest.number, worst.number)
+    told = json.loads((tmp_path / "depth" / "metrics.json").read_text())
+    assert told["trial_number"] == worst.number
+    assert both.code == 2
+    assert "Give one of --trial, --best, --pareto and --depth." in both.err
 
 
 def test_a_folder_of_other_things_is_left_alone(searched: RunStudy, tmp_path: Path) -> None:

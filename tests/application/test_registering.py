@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,23 +79,42 @@ def ask(address: str, images: torch.Tensor) -> np.ndarray[Any, Any]:
         return np.asarray(json.load(answer)["predictions"]["logits"])
 
 
+@dataclass(frozen=True)
+class Registered:
+    """An exported network and the version that it became."""
+
+    trial: int
+    folder: Path
+    version: str
+
+
 @pytest.fixture(scope="module")
-def exported(swept: RunStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("registering") / "net"
+def front(swept: RunStudy, tmp_path_factory: pytest.TempPathFactory) -> list[Registered]:
     answer = swept.call(
-        "export", "swept", "--output", folder, "--formats", "onnx", "--register", "digits", "--json"
+        *("export", "swept", "--output", tmp_path_factory.mktemp("registering") / "front", "--pareto"),
+        *("--formats", "onnx", "--register", "digits", "--json"),
     )
     assert answer.code == 0, answer.err
-    assert answer.json["registered"] == [{"name": "digits", "number": 1, "uri": "models:/digits/1"}]
-    return folder
+    networks = answer.json["networks"]
+    assert len(networks) > 1
+    assert answer.json["registered"] == [
+        {"name": "digits", "number": number, "uri": f"models:/digits/{number}"}
+        for number in range(1, len(networks) + 1)
+    ]
+    return [
+        Registered(network["trial"], Path(network["output"]), str(version["number"]))
+        for network, version in zip(networks, answer.json["registered"], strict=True)
+    ]
 
 
-def test_a_registered_network_classifies_real_images_over_http(swept: RunStudy, exported: Path) -> None:
+def test_a_registered_network_classifies_real_images_over_http(
+    swept: RunStudy, front: list[Registered]
+) -> None:
     dataset = load_dataset(DataSettings(name="digits", train_limit=256))
     images = dataset.test.images[:16]
     normalised = Normalisation(dataset, torch.device("cpu"))(images)
     with torch.inference_mode():
-        expected = archsearch.load(exported)(normalised).numpy()
+        expected = archsearch.load(front[0].folder)(normalised).numpy()
 
     with served("models:/digits/1", swept) as address:
         logits = ask(address, images)
@@ -106,7 +126,7 @@ def test_a_registered_network_classifies_real_images_over_http(swept: RunStudy, 
 
 
 def test_what_is_registered_holds_signature_and_example_and_no_pickle(
-    swept: RunStudy, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    swept: RunStudy, front: list[Registered], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mlflow
 
@@ -119,9 +139,28 @@ def test_what_is_registered_holds_signature_and_example_and_no_pickle(
     names = {path.name for path in folder.rglob("*") if path.is_file()}
     assert {"MLmodel", "model.onnx", "input_example.json"} <= names
     assert not any(name.endswith((".pkl", ".pth", ".pt", ".pickle")) for name in names)
-    assert "images" in (folder / "MLmodel").read_text()
+    signature = mlflow.models.Model.load(folder).signature
+    assert [(one.name, one.type, one.shape) for one in (*signature.inputs, *signature.outputs)] == [
+        ("images", np.float32, (-1, 1, 8, 8)),
+        ("logits", np.float32, (-1, 10)),
+    ]
     assert version.tags["archsearch.study"] == "swept"
     assert version.tags["archsearch.classes"] == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
+
+
+def test_each_network_of_a_front_is_a_version_of_its_own(
+    swept: RunStudy, front: list[Registered], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", swept.uri)
+    client = mlflow.MlflowClient(swept.uri, swept.uri)
+    for one in front:
+        tags = client.get_model_version("digits", one.version).tags
+        told = json.loads((one.folder / "metrics.json").read_text())
+        assert tags["archsearch.trial"] == str(told["trial_number"]) == str(one.trial)
+        assert tags["archsearch.architecture_id"] == told["architecture_id"]
+        assert float(tags["test_accuracy"]) == pytest.approx(told["test"]["accuracy"], abs=1e-4)
 
 
 def test_a_network_exported_without_onnx_is_not_registered(swept: RunStudy, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from archsearch.export import ExportedNetwork, choose_formats, load_export, writ
 from archsearch.export import folder as folder_module
 from archsearch.export.folder import Compared, check_differences, difference, load_raw
 from archsearch.export.raw_network import build_trained
+from tests.command_line import call
 from tests.export.networks import describe
 from tests.models.test_contract import plugin  # noqa: F401  (a fixture)
 
@@ -116,6 +117,10 @@ def test_an_older_and_a_newer_folder_are_named(new: str, got: int, folder: Path)
         ExportError, match=rf"yaml: must be of format_version 2, got {got}\. Load it with the version"
     ):
         load_export(folder)
+    for command in (["verify", folder], ["predict", folder, "image.png"]):
+        answer = call(*command, cwd=folder)
+        assert answer.code == 2
+        assert answer.err.startswith(f"archsearch: {path}: must be of format_version 2, got {got}. Load it")
 
 
 def test_truncated_weights_are_named(folder: Path) -> None:
