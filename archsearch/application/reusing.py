@@ -27,13 +27,16 @@ class Reuse:
         study: The study.
         folder: Its run folder.
         provenance: What it runs under, see `describe_provenance`.
+
+    Raises:
+        StudyError: A folder that the study names is not there.
     """
 
     def __init__(self, study: StudyConfig, folder: RunFolder, provenance: Mapping[str, Any]) -> None:
         self._study = study
         self._folder = folder
         self._session = {**provenance, "devices_per_trial": study.execution.devices_per_trial}
-        self._others = OtherStudies(folder)
+        self._others = OtherStudies(folder, _find_further(study))
 
     def find_arithmetic(self) -> Compute | None:
         """The arithmetic of a study that asks the same here under another name.
@@ -66,6 +69,16 @@ class Reuse:
         if conditions is None or not self._study.execution.reuse:
             return None
         return TakingOver(self._study, self._folder, self._others, conditions)
+
+
+def _find_further(study: StudyConfig) -> list[Path]:
+    found = [Path(name).expanduser() for name in study.execution.reuse_from]
+    for path in found:
+        if not path.is_dir():
+            raise StudyError(
+                "must name folders of runs", path="execution.reuse_from", got=str(path), where=study.source
+            )
+    return found
 
 
 def find_warm_start(

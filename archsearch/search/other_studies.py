@@ -1,4 +1,4 @@
-"""What the other studies below a folder have trained, found in their journals.
+"""What other studies have trained, found in their journals below one folder of runs or several.
 
 The journals alone are the truth. An index beside the run folders saves reading them all again: what it says
 of a journal counts while that has the size and the time that it had, and is looked up there. A journal that
@@ -68,25 +68,33 @@ class OtherStudies:
 
     Args:
         folder: Run folder of that study, which is left out.
+        further: Folders of runs beside the one that it lies in.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, further: Sequence[Path] = ()) -> None:
         self._own = folder.path
+        self._all_runs = {path.resolve(): path for path in (*further, folder.path.parent)}.values()
         self._histories: dict[Path, StudyHistory | None] = {}
 
     @cached_property
     def entries(self) -> Mapping[Path, Entry]:
         """What is known of each, by its run folder."""
-        index = self._own.parent / INDEX_NAME
+        found: dict[Path, Entry] = {}
+        for runs in self._all_runs:
+            found |= self._look_below(runs)
+        return found
+
+    def _look_below(self, runs: Path) -> dict[Path, Entry]:
+        index = runs / INDEX_NAME
         before = _read_index(index)
         found: dict[Path, Entry] = {}
-        for path in sorted(self._own.parent.glob(f"*/{JOURNAL_NAME}")):
-            if path.parent.name != self._own.name:
+        for path in sorted(runs.glob(f"*/{JOURNAL_NAME}")):
+            if path.parent != self._own:
                 entry = self._look_at(path, before.get(path.parent.name))
                 if entry is not None:
                     found[path.parent] = entry
         now = {folder.name: entry for folder, entry in found.items()}
-        if self._own.name in before:
+        if runs == self._own.parent and self._own.name in before:
             now[self._own.name] = before[self._own.name]
         if now != before:
             _write_index(index, now)

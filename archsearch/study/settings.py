@@ -171,6 +171,8 @@ class ExecutionSettings(Settings):
             of baselines), ``all`` or, once the test set has been read, ``none``.
         reuse: Whether results are taken over that another study below the same folder has of the same
             training under the same conditions; False trains all anew.
+        reuse_from: Further folders of runs whose studies count for `reuse` too, as paths from the working
+            directory.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         address: ray: the cluster, as ``host:port`` or ``auto``; empty takes RAY_ADDRESS, else starts a small
             one on this machine.
@@ -190,10 +192,16 @@ class ExecutionSettings(Settings):
     checkpoint_every_s: NotNegative = 10.0
     keep: Literal["best", "all", "none"] = "best"
     reuse: bool = True
+    reuse_from: tuple[str, ...] = ()
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     address: str = ""
     cpus_per_trial: Positive | None = None
     gpus_per_trial: NotNegative | None = None
+
+    @field_validator("reuse_from", mode="before")
+    @classmethod
+    def _list_to_tuple(cls, value: object) -> object:
+        return tuple(value) if isinstance(value, list) else value
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Self:

@@ -283,3 +283,15 @@ def test_what_ran_under_another_version_is_not_taken_over(
 
     assert (trained(second), len(decided)) == (4, 2)
     assert replace(decided[0], reason="") != replace(decided[1], reason="")
+
+
+def test_what_lies_in_another_folder_of_runs_is_taken_over_where_the_study_names_it(
+    tmp_path: Path, decided: list[Compute]
+) -> None:
+    first = run(tmp_path / "there", SWEEP)
+    naming = SWEEP.replace("executor: inline", f"executor: inline, reuse_from: [{tmp_path / 'there'}]")
+    second = run(tmp_path / "here", naming)
+    assert (trained(first), trained(second)) == (4, 0)
+    assert results(second) == results(first)
+    with pytest.raises(StudyError, match=r"execution\.reuse_from: must name folders of runs, got .*nowhere"):
+        run(tmp_path / "here", naming.replace("there]", "nowhere]"), "second")

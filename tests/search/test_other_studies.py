@@ -96,3 +96,17 @@ def test_an_index_that_is_wrong_makes_no_result(neighbourhood: Neighbourhood) ->
     assert [t.objective_values for t in second.trials.values()] == [
         t.objective_values for t in neighbourhood.run(SWEEP, "third", reuse=False).trials.values()
     ]
+
+
+def test_studies_of_further_folders_are_looked_at_whatever_they_are_called(tmp_path: Path) -> None:
+    here, there = Neighbourhood(tmp_path / "here"), Neighbourhood(tmp_path / "there")
+    for place, name in ((here, "first"), (here, "second"), (there, "first")):
+        place.run(SWEEP, name, reuse=False)
+    own = here.folder("first")
+
+    assert set(OtherStudies(own).entries) == {here.folder("second").path}
+    # its own folder under another path is no further one
+    further = [there.runs, tmp_path / "there" / ".." / "here"]
+    found = OtherStudies(own, further).entries
+    assert set(found) == {here.folder("second").path, there.folder("first").path}
+    assert set(json.loads((there.runs / INDEX_NAME).read_text())["studies"]) == {"first"}
