@@ -79,8 +79,12 @@ def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_terminal(monkeypatch, 80)
     written: list[str] = []
     monkeypatch.setattr(terminal, "write", lambda text: written.append(text) or len(text))
-    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    print_paragraph(Text("red", "red"))
+    assert "\x1b[31mred" in "".join(written), "there is a colour to leave out"
 
+    written.clear()
+    monkeypatch.setenv("NO_COLOR", "1")
     print_paragraph(Text("red", "red"))
 
     assert "\x1b[31m" not in "".join(written)
