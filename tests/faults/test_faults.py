@@ -11,6 +11,7 @@ from archsearch.journal import RunFolder
 from tests.faults.comparing import find_lost
 from tests.faults.every import IN_CI
 from tests.faults.fault import Fault
+from tests.faults.tracking import find_slower
 from tests.faults.workshop import Workshop
 from tests.tracking.studies import Study, varied_study
 
@@ -55,3 +56,13 @@ def test_what_is_lost_is_noticed(tmp_path: Path) -> None:
     assert "trial 0: metrics is" in sentences
     assert "trial 5: outcome is None instead of complete" in sentences
     assert "the study is not finished" in sentences
+
+
+@pytest.mark.parametrize(
+    ("shares", "noticed"),
+    [([1.06, 1.2, 1.1, 1.07, 0.9], True), ([1.3, 0.7, 1.2, 1.0, 1.6], False), ([1.0] * 5, False)],
+)
+def test_time_that_an_outage_costs_is_noticed_and_a_busy_machine_is_not(
+    shares: list[float], noticed: bool
+) -> None:
+    assert bool(list(find_slower(shares))) == noticed

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import re
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from archsearch.tracking import sync
@@ -18,6 +19,8 @@ from tests.starting import Command
 
 _SEED = 20151210
 _LONGEST_OUTAGE_S = 1.5
+# of the time that the same study takes undisturbed
+_LONGEST_SHARE = 1.05
 # What a client waits for an answer, where answers come too late: the usual time would make it a long test.
 _IMPATIENT = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
 
@@ -130,28 +133,52 @@ def restart_postgresql(shop: Workshop, place: Path, times: int) -> Finding:
 
 
 def stop_for_half_of_a_study(shop: Workshop, place: Path, times: int) -> Finding:
-    """Stop the server after a quarter of a study's trainings, and start it after three quarters."""
+    """Stop the server after a quarter of a study's trainings, and start it after three quarters.
+
+    Each such study is timed against an undisturbed one, before and after it in turns.
+    """
     lost, recoveries, shares = list[str](), list[float](), list[float]()
     text, trials = training(40, 120), 40
-    for number in range(times):
-        shop.server.start()
-        calm = _begin(shop, place / f"calm-{number}", text, shop.server.uri)
-        calm_s = _trained_s(calm, shop.run(calm))
+    shop.server.start()
+
+    def run_calmly(number: int) -> float:
+        study = _begin(shop, place / f"calm-{number}", text, shop.server.uri)
+        return _trained_s(study, shop.run(study))
+
+    def run_disturbed(number: int) -> float:
         study = _begin(shop, place / str(number), text, shop.server.uri)
         command = shop.starter.start("run", study.file, cwd=study.place)
         # seldom, for reading a journal takes time from the study, whose time is what is measured
-        _wait_until(lambda study=study: len(study.records("told")) >= trials / 4, every_s=2)
+        _wait_until(lambda: len(study.records("told")) >= trials / 4, every_s=2)
         shop.server.kill()
-        _wait_until(lambda study=study: len(study.records("told")) >= trials * 3 / 4, every_s=2)
+        _wait_until(lambda: len(study.records("told")) >= trials * 3 / 4, every_s=2)
         shop.server.start()
         back = time.time()
         command.wait()
         _sync_if_given_up(study, command, shop.server.uri)
         recoveries.append(time.time() - back)
-        shares.append(_trained_s(study, command) / calm_s)
-        lost += _find_lost(shop, study, command, shop.server.uri)
+        lost.extend(_find_lost(shop, study, command, shop.server.uri))
+        return _trained_s(study, command)
+
+    for number in range(times):
+        if number % 2:
+            disturbed_s = run_disturbed(number)
+            shares.append(disturbed_s / run_calmly(number))
+        else:
+            calm_s = run_calmly(number)
+            shares.append(run_disturbed(number) / calm_s)
     walls = ", ".join(f"{share:.3f}" for share in shares)
-    return Finding(times, tuple(lost), tuple(recoveries), f"wall time {walls} of the undisturbed")
+    note = f"wall time {walls} of the undisturbed, median {statistics.median(shares):.3f}"
+    return Finding(times, (*lost, *find_slower(shares)), tuple(recoveries), note)
+
+
+def find_slower(shares: Sequence[float]) -> Iterator[str]:
+    """Say that studies took longer than they may, by what they took of the undisturbed ones' time.
+
+    Four fifths of them must have: a busy machine makes one or two of five slower, and others faster.
+    """
+    if sum(share > _LONGEST_SHARE for share in shares) >= 0.8 * len(shares):
+        yield f"wall time {statistics.median(shares):.3f} of the undisturbed instead of {_LONGEST_SHARE}"
 
 
 def _trained_s(study: Study, command: Command) -> float:
@@ -242,10 +269,11 @@ FAULTS = (
 
 HALF = Fault(
     "MLflow server stopped for half of a study",
-    "SIGKILL to the server after a quarter of the trials, started again after three quarters",
+    "SIGKILL to the server after a quarter of trials, started again after three quarters; each time beside "
+    f"an undisturbed study, of whose wall time four in five may not take more than {_LONGEST_SHARE}",
     "from its start until MLflow is complete",
     stop_for_half_of_a_study,
-    full=2,
+    full=5,
     missing=services.missing,
     counted="pairs of studies",
 )
