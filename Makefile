@@ -53,7 +53,7 @@ fuzz: $(INSTALLED)  ## study loader, journal reader and architecture builder, MI
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzzing --minutes $(MINUTES) --record docs/fuzzing.md
 
 # One after the other, on a machine that does nothing else; each says in its docstring what it compares.
-BENCHMARKS := overhead growth scale search_quality
+BENCHMARKS := overhead growth scale real_search
 # A worker of a small network has one thread.
 OF_ONE_THREAD := throughput packing signals precision deterministic predictors
 benchmarks: $(INSTALLED)  ## speed, scale and search quality, into benchmarks/results
@@ -64,3 +64,5 @@ benchmarks: $(INSTALLED)  ## speed, scale and search quality, into benchmarks/re
 	  OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name --output benchmarks/results/$$name.json || exit 1; \
 	done
 	$(BIN)/python -m benchmarks.scale --postgresql --output benchmarks/results/scale-postgresql.json
+	$(BIN)/python -m benchmarks.search_quality --output benchmarks/results/search_quality.json \
+	  --picture docs/images/search_quality.png

@@ -1,6 +1,7 @@
-"""How many epochs a search spends until it has found one of the best networks, by how it searches.
+r"""How many epochs a search spends until it has found one of the best networks, by how it searches.
 
-    python -m benchmarks.search_quality --output benchmarks/results/search_quality.json
+    python -m benchmarks.search_quality --output benchmarks/results/search_quality.json \
+        --picture docs/images/search_quality.png
     python -m benchmarks.search_quality --methods random gp --replays 10 --budget-epochs 1000
 
 Protocol. A table of networks that were really trained, every combination of its values under three seeds
@@ -8,16 +9,23 @@ Protocol. A table of networks that were really trained, every combination of its
 schedulers; trainings are looked up under a simulated clock, with several simulated workers. Each method is
 replayed under so many study seeds, the same for all methods; a training is one of the three recorded ones,
 which one depends on the study seed and the network. What is spent is epochs: a pruned or paused trial costs
-those that it trained, a proposal that repeats another none. After each trial the answer is the complete
-trial with the least validation error as the search saw it (one training); what it is worth is its mean
-validation error over the three seeds after the last epoch, less that of the table's best (*regret*). Given
-are, over the replays, the epochs until the regret was first at most `--within` points (median; its 95 %
-interval from order statistics; how many replays came to it; this median as a share of random search's), and
-the regret after some numbers of epochs (median, quartiles). Random search without a pruner is the baseline.
-Where less than half of its replays come there, the lower end of its interval stands for its median, and `<`
-before the share.
-All of it takes about an hour on two cores; `gp`, whose own time grows with the cube of the trials, minutes
-a replay. A table of these is printed, and drawn beside the JSON.
+those that it trained, a proposal that repeats another none. A replay ends when the budget of epochs is spent
+or `--trials` were made, repeated ones included. Pruning and pausing methods come to the latter, with most of
+the table tried, long before they have spent the budget: what each spent in all is given beside what came of
+it, and the regret after so many epochs is what compares them at equal spending.
+
+After each trial the answer is the complete trial with the least validation error as the search saw it (one
+training); what it is worth is its mean validation error over the three seeds after the last epoch, less that
+of the table's best (*regret*). Given are, over the replays, the epochs until the regret was first at most
+`--within` points (median; its 95 % interval from order statistics; how many replays came to it; this median
+as a share 1/x of random search's, x rounded down), the epochs spent in all (median), and the regret after
+some numbers of epochs (median, quartiles). Random search without a pruner is the baseline. Where less than
+half of its replays come there, the lower end of its interval stands for its median, and `<` before the share.
+
+The k-epoch baseline trains every network for one epoch or three, and the best 20 or 10 in full; in all it
+then spends about as much as asha. What is there for completeness (`_BESIDE`) is replayed 20 times at most;
+`gp`, whose own time grows with the cube of its trials, makes no more than 60 of them.
+It takes about an hour on two idle cores. A table of these is printed, and drawn where `--picture` says.
 """
 
 from __future__ import annotations
@@ -44,8 +52,8 @@ from benchmarks.machine import write_result
 from benchmarks.recorded_table import TABLES, RecordedTable, load_table
 from benchmarks.replaying import Method, Trace, replay
 
-# It must know how many trials there will be.
-_EPOCHS_THEN_BEST = {"scheduler": "epochs_then_best", "trials": "100"}
+_ONE_EPOCH_THEN_BEST = {"scheduler": "{name: epochs_then_best, epochs: 1, finalists: 20}"}
+_THREE_EPOCHS_THEN_BEST = {"scheduler": "{name: epochs_then_best, epochs: 3, finalists: 10}"}
 # A new sampler, pruner or scheduler is one more row.
 METHODS = {
     method.name: method
@@ -55,7 +63,7 @@ METHODS = {
         Method("qmc", {"sampler": "qmc"}),
         Method("nsga2", {"sampler": "{name: nsga2, population_size: 20}"}),
         Method("tpe", {"sampler": "tpe"}),
-        Method("gp", {"sampler": "gp"}),
+        Method("gp", {"sampler": "gp", "trials": "60"}),
         Method("evolution", {"sampler": "evolution"}),
         Method("local_search", {"sampler": "local_search"}),
         Method("random+median", {"sampler": "random", "pruner": "median"}),
@@ -65,8 +73,10 @@ METHODS = {
         Method("tpe+percentile", {"sampler": "tpe", "pruner": "percentile"}),
         Method("tpe+successive_halving", {"sampler": "tpe", "pruner": "successive_halving"}),
         Method("tpe+hyperband", {"sampler": "tpe", "pruner": "hyperband"}),
-        Method("random+epochs_then_best", {"sampler": "random", **_EPOCHS_THEN_BEST}),
-        Method("tpe+epochs_then_best", {"sampler": "tpe", **_EPOCHS_THEN_BEST}),
+        Method("random+1_epoch_then_best", {"sampler": "random", **_ONE_EPOCH_THEN_BEST}),
+        Method("random+3_epochs_then_best", {"sampler": "random", **_THREE_EPOCHS_THEN_BEST}),
+        Method("tpe+1_epoch_then_best", {"sampler": "tpe", **_ONE_EPOCH_THEN_BEST}),
+        Method("tpe+3_epochs_then_best", {"sampler": "tpe", **_THREE_EPOCHS_THEN_BEST}),
         Method("random+asha", {"sampler": "random", "scheduler": "asha"}),
         Method("random+pasha", {"sampler": "random", "scheduler": "pasha"}),
         Method("tpe+asha", {"sampler": "tpe", "scheduler": "asha"}),
@@ -76,12 +86,19 @@ METHODS = {
     )
 }
 BASELINE = "random"
-# What is compared where nothing else is named.
+# What is compared where nothing else is named: these under all seeds,
 _COMPARED = (
-    *("random", "tpe", "tpe+median", "tpe+hyperband", "random+epochs_then_best", "tpe+epochs_then_best"),
-    *("random+asha", "tpe+asha", "tpe+pasha", "evolution", "local_search", "evolution+asha"),
-    "local_search+asha",
+    *("random", "tpe", "evolution", "local_search", "tpe+median", "tpe+hyperband"),
+    *("random+1_epoch_then_best", "random+3_epochs_then_best", "random+asha", "tpe+asha", "tpe+pasha"),
+    *("evolution+asha", "local_search+asha"),
 )
+# and these, beside them, under the first of them.
+_BESIDE = (
+    *("grid", "qmc", "nsga2", "gp", "tpe+percentile", "tpe+successive_halving"),
+    *("tpe+1_epoch_then_best", "tpe+3_epochs_then_best"),
+)
+_BESIDE_REPLAYS = 20
+_PANELS = ("the sampler alone", "with a pruner", "with a scheduler")
 _PLOTTED_POINTS = 200
 
 
@@ -89,7 +106,7 @@ def run_replays(
     table: tuple[str, Path], methods: Sequence[Method], replays: int, processes: int, **options: Any
 ) -> dict[str, list[Trace]]:
     """Replay every method under the seeds from 0; `options` are those of `replay`."""
-    tasks = [(method, seed) for method in methods for seed in range(replays)]
+    tasks = [(method, seed) for method in methods for seed in range(_count_replays(method, replays))]
     work = partial(_replay, table, options)
     if processes == 1:
         traces = list(map(work, tasks))
@@ -101,6 +118,10 @@ def run_replays(
     for (method, _), trace in zip(tasks, traces, strict=True):
         by_method[method.name].append(trace)
     return by_method
+
+
+def _count_replays(method: Method, replays: int) -> int:
+    return min(replays, _BESIDE_REPLAYS) if method.name in _BESIDE else replays
 
 
 _tables: dict[tuple[str, Path], RecordedTable] = {}
@@ -167,25 +188,34 @@ def _finite(value: float) -> float | None:
 
 
 def print_table(rows: Sequence[dict[str, Any]], within: float) -> None:
-    """Print a line a method, the baseline's epochs over its own last."""
+    """Print a line a method, the baseline's epochs over its own as a share."""
     baseline = next((row for row in rows if row["method"] == BASELINE), None)
     title = f"epochs to {100 * within:g} points"
-    print(f"{'method':26} {title:>20} {'95 % interval':>16} {'reached':>9} {'of random':>10}  regret after")
+    head = f"{'method':26} {title:>20} {'95 % interval':>16} {'reached':>9} {'of random':>10} {'spent':>7}"
+    print(f"{head}  regret after")
     for row in rows:
         own, (low, high) = row["epochs_until_within"], row["interval"]
         gain = _say_share(own, baseline) if baseline and own else "-"
         regrets = ", ".join(f"{n}: {_said(q[1], 2)}" for n, q in row["regret_points"].items())
         reached = f"{row['reached']}/{row['replays']}"
         interval = f"{_said(low)} to {_said(high)}"
-        print(f"{row['method']:26} {_said(own):>20} {interval:>16} {reached:>9} {gain:>10}  {regrets}")
+        print(
+            f"{row['method']:26} {_said(own):>20} {interval:>16} {reached:>9} {gain:>10} "
+            f"{_said(row['spent_epochs']):>7}  {regrets}"
+        )
 
 
 def _say_share(own: float, baseline: dict[str, Any]) -> str:
     if baseline["epochs_until_within"] is not None:
-        return f"1/{baseline['epochs_until_within'] / own:.1f}"
+        return f"1/{_floor(baseline['epochs_until_within'] / own)}"
     # A bound above its own epochs says nothing.
     least = baseline["interval"][0]
-    return f"<1/{least / own:.1f}" if least is not None and least > own else "-"
+    return f"<1/{_floor(least / own)}" if least is not None and least > own else "-"
+
+
+def _floor(factor: float) -> float:
+    # Never more than there is: of a bound, the rounded one would be false.
+    return math.floor(10 * factor) / 10
 
 
 def _said(value: float | None, digits: int = 0) -> str:
@@ -193,18 +223,18 @@ def _said(value: float | None, digits: int = 0) -> str:
 
 
 def plot(traces: dict[str, list[Trace]], best: float, budget: int, path: Path, *, within: float) -> None:
-    """Draw median regret against epochs spent, a panel without and one with a pruner or scheduler."""
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    panels = figure.subplots(1, 2, sharey=True)
+    """Draw median regret against epochs spent, a panel each without, with a pruner and with a scheduler."""
+    figure = Figure(figsize=(14, 4.6), layout="constrained")
+    panels = figure.subplots(1, len(_PANELS), sharey=True)
     grid = np.geomspace(min(20, budget / 2), budget, _PLOTTED_POINTS)
-    for axes, pruned in zip(panels, (False, True), strict=True):
-        shown = [name for name in traces if name == BASELINE or ("+" in name) == pruned]
+    for axes, panel in zip(panels, _PANELS, strict=True):
+        shown = [name for name in traces if name == BASELINE or _panel_of(name) == panel]
         for name, style in zip(shown, cycle(("--", "-", "-.", ":")), strict=False):
             regrets = [[100 * (t.error_after(n) - best) for n in grid] for t in traces[name]]
             _draw(axes, grid, name, style, regrets)
         axes.set_xscale("log")
         axes.set_xlabel("epochs spent")
-        axes.set_title("with a pruner or scheduler" if pruned else "without", fontsize=10)
+        axes.set_title(panel, fontsize=10)
         axes.grid(visible=True, alpha=0.25)
         axes.legend(frameon=False, fontsize=8)
     panels[0].set_ylabel("regret (points of validation error), median")
@@ -215,6 +245,11 @@ def plot(traces: dict[str, list[Trace]], best: float, budget: int, path: Path, *
     panels[0].yaxis.set_major_formatter("{x:g}")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
+
+
+def _panel_of(name: str) -> str:
+    lines = METHODS[name].lines
+    return next((panel for panel in _PANELS if panel.removeprefix("with a ") in lines), _PANELS[0])
 
 
 def _draw(axes: Axes, grid: np.ndarray, name: str, style: Any, regrets: list[list[float]]) -> None:
@@ -229,14 +264,15 @@ def main() -> None:
     )
     parser.add_argument("--table", default="digits")
     parser.add_argument("--tables-dir", type=Path, default=TABLES)
-    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(_COMPARED))
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=[*_COMPARED, *_BESIDE])
     parser.add_argument("--replays", type=int, default=50)
     parser.add_argument("--budget-epochs", type=int, default=10_000)
     parser.add_argument("--trials", type=int, default=800, help="at most, repeated ones included")
     parser.add_argument("--workers", type=int, default=4, help="simulated")
     parser.add_argument("--within", type=float, default=0.2, help="points of validation error")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--output", type=Path, help="JSON; the picture stands beside it")
+    parser.add_argument("--output", type=Path, help="JSON")
+    parser.add_argument("--picture", type=Path, help="regret against epochs")
     options = parser.parse_args()
     table = load_table(options.table, options.tables_dir)
     traces = run_replays(
@@ -264,9 +300,8 @@ def main() -> None:
         "within_points": options.within,
     }
     write_result("search_quality", protocol, rows, options.output)
-    if options.output:
-        path = options.output.with_suffix(".png")
-        plot(traces, table.best, options.budget_epochs, path, within=options.within)
+    if options.picture:
+        plot(traces, table.best, options.budget_epochs, options.picture, within=options.within)
 
 
 if __name__ == "__main__":

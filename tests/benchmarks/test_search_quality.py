@@ -160,12 +160,16 @@ def test_replays_that_never_get_there_count(table: RecordedTable) -> None:
 
 @pytest.mark.parametrize(
     ("median", "lower", "said"),
-    [(900, 500, "1/9.0"), (None, 500, "<1/5.0"), (None, 90, " - "), (None, None, " - ")],
+    [
+        *((900, 500, " 1/9.0"), (None, 500, " <1/5.0"), (None, 90, " - "), (None, None, " - ")),
+        # Rounded, a bound of 8.99 would be one of 9.0, which is false.
+        *((899, 500, " 1/8.9"), (None, 899, " <1/8.9")),
+    ],
 )
 def test_a_baseline_that_often_came_nowhere_is_given_its_least(
     median: float | None, lower: float | None, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    common = {"reached": 1, "replays": 3, "regret_points": {}}
+    common = {"reached": 1, "replays": 3, "spent_epochs": 1000, "regret_points": {}}
     baseline = {"method": "random", "epochs_until_within": median, "interval": [lower, None], **common}
     other = {"method": "better", "epochs_until_within": 100, "interval": [90, 120], **common}
 
@@ -180,15 +184,40 @@ def test_every_method_runs(name: str, table: RecordedTable) -> None:
     assert replay(table, method, seed=1, budget_epochs=60, trials=30, workers=2).spent_epochs >= 20
 
 
+def test_every_method_is_compared_and_those_beside_under_twenty_seeds_at_most() -> None:
+    asked = {*search_quality._COMPARED, *search_quality._BESIDE}
+    left_out = {"random+median", "random+successive_halving", "random+hyperband", "random+pasha"}
+    assert asked == set(search_quality.METHODS) - left_out
+    counts = [
+        search_quality._count_replays(search_quality.METHODS[name], replays)
+        for name in ("tpe", "gp")
+        for replays in (50, 3)
+    ]
+    assert counts == [50, 3, 20, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "panel"),
+    [
+        ("tpe", "the sampler alone"),
+        ("random+median", "with a pruner"),
+        ("tpe+1_epoch_then_best", "with a scheduler"),
+    ],
+)
+def test_a_method_is_drawn_among_its_like(name: str, panel: str) -> None:
+    assert search_quality._panel_of(name) == panel
+
+
 def test_the_command_writes_a_table_a_picture_and_json(
     table: RecordedTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = Path(table.study.source).parent
     output = tmp_path / "quality.json"
     arguments = f"--table made_up --tables-dir {folder} --methods random random+median --replays 3 "
-    arguments += f"--budget-epochs 60 --trials 20 --processes 1 --output {output}"
+    picture = tmp_path / "quality.png"
+    arguments += f"--budget-epochs 60 --trials 20 --processes 1 --output {output} --picture {picture}"
     monkeypatch.setattr("sys.argv", ["search_quality", *arguments.split()])
     search_quality.main()
     assert "random+median" in capsys.readouterr().out
-    assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    assert picture.read_bytes().startswith(b"\x89PNG")
     assert output.stat().st_size > 500
