@@ -158,6 +158,16 @@ def test_results_are_those_of_the_studies_beside_them(claim: Claim) -> None:
         assert rows.groupby(["curve", "depth"]).ngroups == len(study.cells())
 
 
+def test_learning_rates_are_those_that_the_study_tries() -> None:
+    claim = CLAIMS["08_variants"]
+    rates = Evidence(claim.results()).table("rates")
+    (tried,) = load_study(claim.files()["highway"]).search
+
+    assert tried.path == "training.learning_rate"
+    assert set(rates["lowest"]) == {min(tried.choices)}
+    assert set(rates["highest"]) == {max(tried.choices)}
+
+
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Claim:
     """A claim with made-up results, its page written."""
