@@ -58,7 +58,8 @@ NOT_RUN = {
     "docs/mlflow_server.md": {
         "archsearch ui": "serves until Ctrl-C; run by tests/application/test_pages.py",
         "pip install": "of the server's machine, or installed by make",
-        "mlflow server": "needs a server of PostgreSQL under that name",
+        "mlflow server": "serves until it is stopped; run with SQLite by tests/tracking/test_login.py",
+        "curl": "asks that server; run by tests/tracking/test_login.py",
         "archsearch run": "needs that server",
     },
     "docs/reference/command_line.md": {
