@@ -54,7 +54,7 @@ def fewer_parameters(evidence: Evidence) -> Finding:
         what = (
             f"{residual}-{place[1]} has a lower validation error than VGG-{depth}, at {share:.2g} of its size"
         )
-        part = answer_by(change, below(0), what, family=len(depths), front=depth == depths[-1])
+        part = answer_by(change, below(0), what, family=len(depths), front=True)
         trained = evidence.sample("vgg", (curve, depth), "train_error")
         if trained and trained.mean > _UNTRAINED:
             what = f"{what} (not asked: VGG-{depth} was not trained, training error {trained.mean:.0%})"
