@@ -39,7 +39,7 @@ search:
   block: [plain, residual]
   depth: [3, 5]
   training.learning_rate: {{low: 0.01, high: 0.5, log: true}}
-trials: {8 + 4 * times}
+trials: {8 + 20 * times}
 seeds: 1
 pruner: {{name: median, n_startup_trials: 3}}
 training: {{epochs: 4, batch_size: 64, precision: '32'}}
