@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -19,6 +20,7 @@ from archsearch.errors import TrackingError
 from archsearch.tracking.address import hide_passwords, resolve_uri, sqlite_path
 
 _REQUIREMENTS = ("onnx", "onnxruntime", "numpy")
+_SETTINGS = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def register_model(
     path = sqlite_path(resolve_uri(uri))
     # MLflow keeps a store by its URI: from another folder a relative one would still mean the first file
     store = resolve_uri(uri) if path is None else f"sqlite:///{path.absolute()}"
-    with _quiet():
+    with _quiet(), _settings_given_back():
         import mlflow
         import onnx
         from mlflow.exceptions import MlflowException
@@ -76,7 +78,6 @@ def register_model(
             Schema([TensorSpec(np.dtype(np.float32), (-1, *example.shape[1:]), "images")]),
             Schema([TensorSpec(np.dtype(np.float32), (-1, classes), "logits")]),
         )
-        before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
         try:
             mlflow.set_tracking_uri(store)
             mlflow.set_registry_uri(store)
@@ -100,10 +101,25 @@ def register_model(
         except MlflowException as error:
             reason = str(error).splitlines()[0]
             raise TrackingError(f"{hide_passwords(store)} does not register {name}: {reason}") from error
-        finally:
-            mlflow.set_tracking_uri(before[0])
-            mlflow.set_registry_uri(before[1])
     return ModelVersion(name, number, f"models:/{name}/{number}")
+
+
+@contextmanager
+def _settings_given_back() -> Iterator[None]:
+    """Put back where MLflow writes to, which it also keeps in the environment for whatever is called next."""
+    before = {name: os.environ.get(name) for name in _SETTINGS}
+    try:
+        yield
+    finally:
+        import mlflow
+
+        # None unsets, whatever their annotations say.
+        mlflow.set_tracking_uri(before["MLFLOW_TRACKING_URI"])  # type: ignore[arg-type]
+        mlflow.set_registry_uri(before["MLFLOW_REGISTRY_URI"])  # type: ignore[arg-type]
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 @contextmanager

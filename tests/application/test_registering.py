@@ -90,11 +90,13 @@ class Registered:
 
 @pytest.fixture(scope="module")
 def front(swept: RunStudy, tmp_path_factory: pytest.TempPathFactory) -> list[Registered]:
+    environment = dict(os.environ)
     answer = swept.call(
         *("export", "swept", "--output", tmp_path_factory.mktemp("registering") / "front", "--pareto"),
         *("--formats", "onnx", "--register", "digits", "--json"),
     )
     assert answer.code == 0, answer.err
+    assert dict(os.environ) == environment, "whatever is called next would write into this store"
     networks = answer.json["networks"]
     assert len(networks) > 1
     assert answer.json["registered"] == [
@@ -148,12 +150,9 @@ def test_what_is_registered_holds_signature_and_example_and_no_pickle(
     assert version.tags["archsearch.classes"] == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
 
 
-def test_each_network_of_a_front_is_a_version_of_its_own(
-    swept: RunStudy, front: list[Registered], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_network_of_a_front_is_a_version_of_its_own(swept: RunStudy, front: list[Registered]) -> None:
     import mlflow
 
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", swept.uri)
     client = mlflow.MlflowClient(swept.uri, swept.uri)
     for one in front:
         tags = client.get_model_version("digits", one.version).tags
