@@ -64,7 +64,7 @@ _DESCRIBED: Mapping[Holds, str] = {
     _scores: "a mapping of numbers or nothing",
 }
 _TRAINING: Mapping[str, Holds] = {"trial": _integer, "seed": _integer}
-# A field may be None or missing; where it cannot be missing, its reader says so.
+# A field may be missing; where it cannot be, its reader says so.
 _SHAPES: Mapping[str, Mapping[str, Holds]] = {
     "study": {
         **dict.fromkeys(("name", "uid", "archsearch", "text", "source", "data_fingerprint"), _text),
@@ -121,8 +121,17 @@ _SHAPES: Mapping[str, Mapping[str, Holds]] = {
     "finished": {"reason": _text},
     "interrupted": {"reason": _text},
 }
-# What epochs are counted by: it cannot be None either.
-_COUNTS = ("epoch", "epochs")
+_OF_DATA = ("classes", "train_images", "val_images")
+_COUNTED = ("requested_depth", "parameters", "macs", "activation_mib")
+# What may be None.
+_OPTIONAL: Mapping[str, tuple[str, ...]] = {
+    "study": _OF_DATA,
+    "trial": (*_OF_DATA, *_COUNTED, "optuna", "mismatch", "score"),
+    "started": ("until",),
+    "prefilter": ("threshold",),
+    "replicate": ("repeated_of", "taken_over"),
+    "told": ("values", "repeated_of", "optuna_attributes"),
+}
 
 
 def check_shape(record: Record) -> None:
@@ -134,7 +143,7 @@ def check_shape(record: Record) -> None:
     fields = record.fields
     for name, holds in _SHAPES.get(record.kind, {}).items():
         value = fields.get(name)
-        absent = value is None and not (name in _COUNTS and name in fields)
+        absent = name not in fields or (value is None and name in _OPTIONAL.get(record.kind, ()))
         if not absent and not holds(value):
             raise JournalError(
                 f"journal, record {record.number}: {name} of the {record.kind} record must be "

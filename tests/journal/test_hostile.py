@@ -76,6 +76,9 @@ def test_a_line_that_is_no_record_is_damage(body: bytes) -> None:
     [
         ("trial", {**TRIAL, "seeds": 5}),
         ("trial", {**TRIAL, "seeds": [[1]]}),
+        ("trial", {**TRIAL, "seeds": None}),
+        ("trial", {**TRIAL, "cell": None}),
+        ("trial", {**TRIAL, "look": None}),
         ("trial", {**TRIAL, "trial": [0]}),
         ("trial", {**TRIAL, "architecture": "plain"}),
         ("trial", {**TRIAL, "dropped": 3}),
@@ -89,6 +92,7 @@ def test_a_line_that_is_no_record_is_damage(body: bytes) -> None:
         ("told", {"trial": 0, "outcome": "complete", "values": 1}),
         ("told", {"trial": 0, "outcome": "complete", "values": ["a"]}),
         ("told", {"trial": {}, "outcome": "complete"}),
+        ("told", {"trial": 0, "outcome": "complete", "reason": None}),
         ("study", {"name": ["s"], "uid": "u"}),
         ("finished", {"reason": {"a": 1}}),
         ("predictors", {"trial": 0, "scores": {"synflow": "1"}}),
