@@ -26,8 +26,8 @@ def draw_one(dimension: Dimension, generator: random.Random) -> Any:
     return generator.choice(list(dimension.values()))
 
 
-def test_there_are_ten() -> None:
-    assert len(SPACES) == 10
+def test_there_are_eleven() -> None:
+    assert len(SPACES) == 11
 
 
 @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
