@@ -33,7 +33,7 @@ def test_the_shipped_studies_and_their_schema_are_written(folder: str | None, tm
 def test_what_was_written_can_be_run_and_names_the_schema_beside_it(tmp_path: Path) -> None:
     written = call("init", "studies", "--json", cwd=tmp_path).json
 
-    assert len(written["studies"]) == 12
+    assert len(written["studies"]) == 13
     for study in written["studies"]:
         path = tmp_path / study["file"]
         named = path.read_text().splitlines()[0].split("$schema=")[1].split()[0]

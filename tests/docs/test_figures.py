@@ -193,3 +193,16 @@ def test_what_searches_of_the_small_table_come_to_is_that_of_the_last_run() -> N
     assert (
         f"with asha {reached[0]} of them did on random proposals, and {reached[1]} on those of `tpe`" in page
     )
+
+
+def test_what_the_defaults_gain_is_that_of_the_last_run() -> None:
+    page = " ".join((ROOT / "benchmarks" / "README.md").read_text().split())
+    (factors,) = (row["factors"] for row in _results("overhead-bf16") if "factors" in row)
+    gain, precision = factors["all"], factors["precision"]
+
+    assert (
+        f"{gain['median']:.2f} times as fast as the stack written by hand ({gain['min']:.2f} to "
+        f"{gain['max']:.2f} over five rounds), and nothing of that is bf16's doing "
+        f"({precision['median']:.2f}, {precision['min']:.2f} to {precision['max']:.2f})"
+    ) in page
+    assert gain["n"] == _protocol("overhead-bf16")["rounds"] == 5
