@@ -9,15 +9,13 @@ from typing import Any
 from archsearch.errors import JournalError
 from archsearch.journal.history import ReplicateHistory, SessionHistory, StudyHistory, TrialHistory
 from archsearch.journal.records import Record
-from archsearch.journal.shapes import check_shape
+from archsearch.journal.shapes import OF_DATA, check_shape
 
 SESSION_ENDS = ("finished", "interrupted")
 """The last record of a session that was not killed."""
 
 BETWEEN_SESSIONS = ("question", "resumed")
 """What is written before the next session begins; what comes then is no part of the one before."""
-
-_OF_DATA = ("classes", "train_images", "val_images")
 
 
 def replay(records: Iterable[Record]) -> StudyHistory:
@@ -256,7 +254,7 @@ def _cut(replicate: ReplicateHistory, epochs: int) -> ReplicateHistory:
 
 def _trial_from(record: Record, header: Mapping[str, Any]) -> TrialHistory:
     # journals written before trials told the figures of their data have those of the study
-    fields: dict[str, Any] = {**{name: header.get(name) for name in _OF_DATA}, **record.fields}
+    fields: dict[str, Any] = {**{name: header.get(name) for name in OF_DATA}, **record.fields}
     return TrialHistory(
         number=fields["trial"],
         created=record.time,
@@ -277,6 +275,6 @@ def _trial_from(record: Record, header: Mapping[str, Any]) -> TrialHistory:
         optuna=fields.get("optuna"),
         mismatch=fields.get("mismatch"),
         data_fingerprint=fields.get("data_fingerprint") or "",
-        **{name: fields[name] for name in _OF_DATA},
+        **{name: fields[name] for name in OF_DATA},
         score=fields.get("score"),
     )

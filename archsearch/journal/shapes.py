@@ -63,12 +63,14 @@ _DESCRIBED: Mapping[Holds, str] = {
     _metrics: "a mapping of numbers",
     _scores: "a mapping of numbers or nothing",
 }
+# The figures of its data that a study tells, and since they may differ each trial.
+OF_DATA = ("classes", "train_images", "val_images")
 _TRAINING: Mapping[str, Holds] = {"trial": _integer, "seed": _integer}
 # A field may be missing; where it cannot be, its reader says so.
 _SHAPES: Mapping[str, Mapping[str, Holds]] = {
     "study": {
         **dict.fromkeys(("name", "uid", "archsearch", "text", "source", "data_fingerprint"), _text),
-        **dict.fromkeys(("classes", "train_images", "val_images"), _integer),
+        **dict.fromkeys(OF_DATA, _integer),
         **dict.fromkeys(("identity", "objectives", "versions"), _mapping),
         **dict.fromkeys(("input_shape", "class_names"), _list),
     },
@@ -88,7 +90,7 @@ _SHAPES: Mapping[str, Mapping[str, Holds]] = {
     "trial": {
         **dict.fromkeys(("phase", "architecture_id", "name"), _text),
         **dict.fromkeys(("trial", "requested_depth", "parameters", "macs", "look"), _integer),
-        **dict.fromkeys(("classes", "train_images", "val_images"), _integer),
+        **dict.fromkeys(OF_DATA, _integer),
         **dict.fromkeys(("cell", "values", "architecture", "training", "data", "optuna"), _mapping),
         **dict.fromkeys(("activation_mib", "mismatch", "score"), _number),
         "seeds": _integers,
@@ -121,12 +123,11 @@ _SHAPES: Mapping[str, Mapping[str, Holds]] = {
     "finished": {"reason": _text},
     "interrupted": {"reason": _text},
 }
-_OF_DATA = ("classes", "train_images", "val_images")
 _COUNTED = ("requested_depth", "parameters", "macs", "activation_mib")
 # What may be None.
 _OPTIONAL: Mapping[str, tuple[str, ...]] = {
-    "study": _OF_DATA,
-    "trial": (*_OF_DATA, *_COUNTED, "optuna", "mismatch", "score"),
+    "study": OF_DATA,
+    "trial": (*OF_DATA, *_COUNTED, "optuna", "mismatch", "score"),
     "started": ("until",),
     "prefilter": ("threshold",),
     "replicate": ("repeated_of", "taken_over"),

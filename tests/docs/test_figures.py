@@ -202,7 +202,7 @@ def test_what_the_defaults_gain_is_that_of_the_last_run() -> None:
 
     assert (
         f"{gain['median']:.2f} times as fast as the stack written by hand ({gain['min']:.2f} to "
-        f"{gain['max']:.2f} over five rounds), and nothing of that is bf16's doing "
-        f"({precision['median']:.2f}, {precision['min']:.2f} to {precision['max']:.2f})"
+        f"{gain['max']:.2f} over five rounds), of which bf16 has no part that could be told "
+        f"from none (factor {precision['median']:.2f}, {precision['min']:.2f} to {precision['max']:.2f})"
     ) in page
     assert gain["n"] == _protocol("overhead-bf16")["rounds"] == 5

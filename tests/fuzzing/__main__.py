@@ -63,7 +63,7 @@ def fuzz(target: str, minutes: float) -> Run:
         [
             *(sys.executable, "-W", "ignore", "-m", "tests.fuzzing.fuzzer", target, str(corpus)),
             *(f"-max_total_time={minutes * 60:.0f}", f"-timeout={_LONGEST_ANSWER_S}"),
-            # Or from 10 s on, which a busy machine takes.
+            # Or libFuzzer writes down as slow what takes 10 s.
             f"-report_slow_units={_LONGEST_ANSWER_S}",
             *(f"-rss_limit_mb={_MEMORY_MIB[target]}", f"-max_len={_LONGEST_INPUT[target]}"),
             *(f"-dict={dictionary}", f"-artifact_prefix={FINDINGS / target}/", "-print_final_stats=1"),

@@ -121,7 +121,8 @@ from torch import nn
 from archsearch.training import captured
 from archsearch.training.captured import CapturedStep
 from archsearch.training.evaluation import build_fabric
-from tests.training.test_captured import Waiting, batches, build
+from tests.training.test_captured import batches, build
+from tests.training.test_captured_on_gpu import Waiting
 
 captured._KNOWN_PACKAGES = ("archsearch", "torch", "tests")
 captured._refuse_waiting = contextlib.nullcontext
