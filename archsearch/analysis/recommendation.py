@@ -92,9 +92,10 @@ def recommend(trials: Sequence[TrialHistory]) -> Recommendation | None:
     )
     best = min(options, key=lambda option: (option.val_error, option.standard_error))
     front = pareto_indices([(option.val_error, *_costs(option, options)) for option in options])
-    return Recommendation(
-        chosen, best, _sentence(chosen, best), tuple(options[place].trial for place in front)
-    )
+    # What a search tried may show a lower error, under the one seed that it was chosen by.
+    confirmed = any(trial.phase == "confirm" for trial in trials)
+    sentence = _sentence(chosen, best, " that the search did not only try" if confirmed else "")
+    return Recommendation(chosen, best, sentence, tuple(options[place].trial for place in front))
 
 
 def _costs(option: Option, options: Sequence[Option]) -> tuple[float, ...]:
@@ -130,15 +131,15 @@ def _option(trial: TrialHistory) -> Option | None:
     )
 
 
-def _sentence(chosen: Option, best: Option) -> str:
+def _sentence(chosen: Option, best: Option, among: str) -> str:
     seeds = "1 seed" if chosen.seeds == 1 else f"{chosen.seeds} seeds"
     error = f"validation error {percent(chosen.val_error)} over {seeds}"
     said = f"Take {chosen.network} (trial {chosen.trial}): {error}"
     if chosen == best:
-        said += ", the lowest of all"
+        said += f", the lowest of all{among}"
     else:
         said += (
-            f", within one standard error ({percent(best.standard_error)}) of the lowest, "
+            f", within one standard error ({percent(best.standard_error)}) of the lowest{among}, "
             f"{percent(best.val_error)} of {best.network}, and no deeper one is needed for that"
         )
     cost = f"{chosen.parameters:,} parameters, {chosen.macs:,} multiply-accumulates an image"

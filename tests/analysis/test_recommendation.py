@@ -41,6 +41,21 @@ def test_the_shallowest_within_one_standard_error_of_the_best_is_taken() -> None
     assert found.front == (0, 1, 2, 3)
 
 
+def test_of_a_search_the_lowest_is_not_said_to_be_below_what_was_only_tried() -> None:
+    confirmed = [trial(2, 8, errors(0.05, 0.06), phase="confirm"), trial(3, 20, errors(0.5), phase="confirm")]
+
+    found, swept = recommend(confirmed), recommend([replace(one, phase="sweep") for one in confirmed])
+
+    assert found is not None
+    assert swept is not None
+    assert "over 2 seeds, the lowest of all that the search did not only try. It costs" in found.sentence
+    assert "over 2 seeds, the lowest of all. It costs" in swept.sentence
+    deeper = trial(4, 32, errors(0.03, 0.07), phase="confirm")
+    near = recommend([*confirmed, deeper])
+    assert near is not None
+    assert "of the lowest that the search did not only try, 5.0 % of plain-32" in near.sentence
+
+
 def test_of_equally_deep_ones_the_cheaper_is_taken_and_the_dearer_is_off_the_front() -> None:
     cheap, dear = trial(0, 20, errors(0.05, 0.04)), trial(1, 20, errors(0.04, 0.05))
 
